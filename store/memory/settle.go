@@ -1,0 +1,210 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/inproq/inproq/store"
+)
+
+// Settle applies outcomes, all of them in one hold of the lock.
+func (s *Store) Settle(ctx context.Context, name string, outcomes []store.Outcome) ([]int, error) {
+	q, err := s.queue(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.destinations(ctx, outcomes)
+	if err != nil {
+		return nil, err
+	}
+	if to == nil {
+		q.mu.Lock()
+		defer q.unlock()
+		if q.over != nil {
+			return nil, q.over
+		}
+		return q.settle(outcomes, nil), nil
+	}
+	to[name] = q
+	unlock, err := lockAll(to)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return q.settle(outcomes, to), nil
+}
+
+// destinations finds the queues that outcomes move messages to, by name; nil if
+// there are none.
+func (s *Store) destinations(ctx context.Context, outcomes []store.Outcome) (map[string]*queue, error) {
+	var to map[string]*queue
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.Verb != store.Move || to[o.To] != nil {
+			continue
+		}
+		q, err := s.queue(ctx, o.To)
+		if err != nil {
+			return nil, err
+		}
+		if to == nil {
+			to = make(map[string]*queue, 2)
+		}
+		to[o.To] = q
+	}
+	return to, nil
+}
+
+// lockAll locks queues, in the order of their creation so that two that move
+// messages to each other do not wait for one another.
+func lockAll(queues map[string]*queue) (unlock func(), err error) {
+	order := make([]*queue, 0, len(queues))
+	for _, q := range queues {
+		order = append(order, q)
+	}
+	slices.SortFunc(order, func(a, b *queue) int { return cmp.Compare(a.seq, b.seq) })
+	unlock = func() {
+		for _, q := range order {
+			q.unlock()
+		}
+	}
+	for _, q := range order {
+		q.mu.Lock()
+		err = cmp.Or(err, q.over)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// settle applies outcomes. The caller holds mu of q and of every queue in to.
+func (q *queue) settle(outcomes []store.Outcome, to map[string]*queue) (lost []int) {
+	now := q.store.now()
+	var extended extension
+	var released []uint32
+	for i := range outcomes {
+		o := &outcomes[i]
+		id, e, ok := q.leaseholder(o.Lease)
+		if !ok {
+			if !q.settleReference(o, to, now) {
+				lost = append(lost, i)
+			}
+			continue
+		}
+		switch o.Verb {
+		case store.Ack:
+			q.remove(id)
+		case store.Retry:
+			q.retry(id, e, o, now)
+		case store.Move:
+			q.move(id, e, o, to[o.To], now)
+		case store.Extend:
+			q.extend(id, e, o, &extended, now)
+		case store.Release:
+			if e.state() == leased {
+				e.attempts--
+			}
+			q.settleLease(id, e)
+			e.setState(ready)
+			released = append(released, id)
+		default:
+			lost = append(lost, i)
+		}
+	}
+	// In front of all others and in their old order: nobody has seen them.
+	for _, id := range slices.Backward(released) {
+		born := q.slab.at(id).born
+		if q.expires(born) <= now {
+			q.expire(id)
+			continue
+		}
+		q.returned.pushFront(q.place(id, born))
+		q.schedule(id, never, now)
+	}
+	q.refreshOldest()
+	return lost
+}
+
+// settleLease ends the lease on an entry that stays. Its state is then that of
+// a leased one without a lease; the caller gives it the next.
+func (q *queue) settleLease(id uint32, e *entry) {
+	if e.state() == ready {
+		q.unschedule(id) // the lease has run out: it waits already
+	}
+	q.letGo(e)
+}
+
+func (q *queue) retry(id uint32, e *entry, o *store.Outcome, now int64) {
+	q.settleLease(id, e)
+	e.setState(ready)
+	switch {
+	case q.expires(e.born) <= now:
+		q.expire(id)
+	case o.Delay > 0:
+		q.postpone(id, o.Delay, now)
+	default:
+		q.giveBack(id, now)
+	}
+}
+
+// An extension remembers the lease that the last extended message was moved to,
+// since a holder mostly extends all of a batch. It is used again while it holds
+// that message: a lease that lets go of its last one is freed.
+type extension struct {
+	from, to uint32
+	until    uint64
+}
+
+// extend moves a message to a lease with the same tag and another end.
+func (q *queue) extend(id uint32, e *entry, o *store.Outcome, x *extension, now int64) {
+	until := ticks(after(now, o.Delay))
+	if x.from != e.lease || x.until != until || q.leases.all[x.to].refs == 0 {
+		tag := q.leases.all[e.lease].tag
+		*x = extension{from: e.lease, to: q.openLease(tag, until, now), until: until}
+	}
+	if e.state() == ready {
+		q.unschedule(id)
+	}
+	q.hold(id, e, x.to)
+}
+
+// move takes a message into the queue to. Both are locked.
+func (q *queue) move(id uint32, e *entry, o *store.Outcome, to *queue, now int64) {
+	f := parse(q.arena.lockedFrame(e.frame), e.flags)
+	m := e.slot
+	q.remove(id)
+	to.accept(m, f, o, now)
+}
+
+// accept adds a message that another queue let go.
+func (q *queue) accept(m slot, f frame, o *store.Outcome, now int64) {
+	f.flags = m.flags & (hasSent | hasType | hasHeaders)
+	if o.Headers != nil {
+		f.headers = o.Headers
+		f.flags &^= hasHeaders
+		if len(f.headers) > 0 {
+			f.flags |= hasHeaders
+		}
+	}
+	if o.Renew {
+		if f.flags&hasSent == 0 {
+			f.sent, f.flags = m.born, f.flags|hasSent
+		}
+		m.born = now
+	}
+	size := int64(len(f.body))
+	q.messages.Add(1)
+	q.bytes.Add(size)
+	m.flags, m.attempts = f.flags, 0
+	m.frame = q.writer(0).write(&q.arena, &f)
+	id := q.add(&m, ready)
+	if q.expires(m.born) <= now {
+		q.expire(id)
+	} else {
+		q.giveBack(id, now)
+	}
+	q.refreshOldest()
+}

@@ -16,7 +16,10 @@ const (
 )
 
 // A ref says where a frame is, without a pointer.
-type ref struct{ block, off, n uint32 }
+type ref struct {
+	block, n uint32
+	off      uint16
+}
 
 // An arena owns the blocks of one queue. Blocks are never written again and
 // never recycled: what was delivered shares their memory, and the collector
@@ -60,7 +63,8 @@ func (a *arena) frame(r ref) []byte {
 	if r.n == 0 {
 		return nil // an empty frame has no block
 	}
-	return a.blocks[r.block].buf[r.off : r.off+r.n : r.off+r.n]
+	off, end := uint32(r.off), uint32(r.off)+r.n
+	return a.blocks[r.block].buf[off:end:end]
 }
 
 func (a *arena) lockedFrame(r ref) []byte {
@@ -121,7 +125,7 @@ func (w *writer) room(a *arena, n int) ref {
 		w.turn(a)
 	}
 	w.n++
-	return ref{block: w.block, off: uint32(len(w.buf)), n: uint32(n)}
+	return ref{block: w.block, off: uint16(len(w.buf)), n: uint32(n)}
 }
 
 // turn closes the open block and opens the next.

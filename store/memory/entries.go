@@ -17,7 +17,7 @@ type returned struct {
 
 // stamp tells the messages that an entry has been, and the places that each has
 // had in the ring.
-func (e *entry) stamp() uint32 { return e.gen<<2 | uint32(e.flags&turnMask)>>turnShift }
+func (e *entry) stamp() uint32 { return e.gen<<16 | uint32(e.turn) }
 
 // holds reports whether the entry is ready, and this its place.
 func (r *returned) holds(s *slab) bool {
@@ -31,7 +31,7 @@ func (r *returned) holds(s *slab) bool {
 // place returns a place for an entry, which makes an older one stale.
 func (q *queue) place(id uint32, at int64) returned {
 	e := q.slab.at(id)
-	e.flags = e.flags&^turnMask | (e.flags+1<<turnShift)&turnMask
+	e.turn++
 	return returned{at: at, id: id, stamp: e.stamp()}
 }
 
@@ -74,7 +74,7 @@ func (q *queue) remove(id uint32) int64 {
 		q.unschedule(id)
 	}
 	q.letGo(e)
-	q.dropped.drop(e.frame)
+	q.dropped.drop(e.frame())
 	q.gone(1, n)
 	flood := len(q.slab.chunks) > slabKept
 	q.slab.remove(id)
@@ -118,19 +118,19 @@ func (q *queue) writer(d time.Duration) *writer {
 
 // rehome moves the body of an entry to where it may wait for d.
 func (q *queue) rehome(e *entry, d time.Duration) {
-	if e.frame.n == 0 || e.frame.n > smallFrame {
+	if e.n == 0 || e.n > smallFrame {
 		return // none, or in a block of its own
 	}
-	f := parse(q.arena.lockedFrame(e.frame), e.flags)
-	q.dropped.drop(e.frame)
-	e.frame = q.writer(d).write(&q.arena, &f)
+	f := parse(q.arena.lockedFrame(e.frame()), e.flags)
+	q.dropped.drop(e.frame())
+	e.setFrame(q.writer(d).write(&q.arena, &f))
 }
 
 // bodySize is what a message counts in Stats.Bytes.
 func (q *queue) bodySize(s *slot) int64 {
-	n := int64(s.frame.n)
+	n := int64(s.n)
 	if s.flags&(hasSent|hasType|hasHeaders) != 0 {
-		n -= int64(prefix(q.arena.lockedFrame(s.frame), s.flags))
+		n -= int64(prefix(q.arena.lockedFrame(s.frame()), s.flags))
 	}
 	return n
 }

@@ -103,15 +103,17 @@ func (q *queue) push(msgs []store.Message, now int64) error {
 
 // fillSlot stores a message.
 func fillSlot(s *slot, m *store.Message, born int64, w *writer, a *arena) {
-	s.id, s.born, s.attempts = m.ID, born, 0
+	s.id, s.born, s.attempts, s.turn = m.ID, born, 0, 0
 	ctype, ok := commonType(m.ContentType)
 	s.ctype = ctype
 	if ok && len(m.Headers) == 0 {
-		s.flags, s.frame = 0, w.writeBody(a, m.Body)
+		s.flags = 0
+		s.setFrame(w.writeBody(a, m.Body))
 		return
 	}
 	f := newFrame(m)
-	s.flags, s.frame = f.flags, w.write(a, &f)
+	s.flags = f.flags
+	s.setFrame(w.write(a, &f))
 }
 
 // count counts messages that were just added, and returns how many there are

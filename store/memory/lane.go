@@ -1,44 +1,169 @@
 package memory
 
-// A lane is the line of fresh messages that came through one shard, in the
-// order of their birth. Its chunks are full, or were all the shard had: nothing
-// is appended to them any more.
-type lane struct {
-	list chunkList
-	pos  int    // of the head within its chunk
-	seq  uint64 // number of the first slot in the head chunk, counted from the lane's beginning
-	dry  bool   // had nothing, nor its shard, when the current Lease looked
+import "sync"
+
+// chunkSlots makes a chunk with the allocator's header fill the 10,240-byte
+// size class.
+const chunkSlots = 255
+
+// A chunk is a run of fresh messages in the order of sending. A message keeps
+// its slot while it waits and while it is on its first lease; what is retried,
+// and whatever else happens to it, makes it an entry of the slab.
+type chunk struct {
+	prev, next *chunk
+	n          int32 // slots in use
+	live       int32 // of those, the ones not dead
+	first      int32 // none before it is live
+	slots      [chunkSlots]slot
 }
 
-// peek returns the first message, or nil.
-func (l *lane) peek() *slot {
-	for c := l.list.head; c != nil; c = l.list.head {
-		for ; l.pos < c.n; l.pos++ {
-			if s := &c.slots[l.pos]; s.flags&dead == 0 {
+// chunks holds used chunks. They are plain memory, so sharing them between
+// stores, and between synctest bubbles, is safe; they are not cleared.
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+func newChunk() *chunk {
+	c := chunks.Get().(*chunk)
+	c.prev, c.next, c.n, c.live, c.first = nil, nil, 0, 0, 0
+	return c
+}
+
+// oldest returns the first live slot of a chunk that has one.
+func (c *chunk) oldest() *slot {
+	for c.slots[c.first].flags&dead != 0 {
+		c.first++
+	}
+	return &c.slots[c.first]
+}
+
+// A chunkList is a doubly linked list of chunks.
+type chunkList struct{ head, tail *chunk }
+
+// push returns the next free slot at the end of the list.
+func (l *chunkList) push() *slot {
+	c := l.tail
+	if c == nil || c.n == chunkSlots {
+		c = newChunk()
+		l.concat(chunkList{c, c})
+	}
+	s := &c.slots[c.n]
+	c.n++
+	c.live++
+	return s
+}
+
+// concat appends another list, which must not be used any more.
+func (l *chunkList) concat(other chunkList) {
+	switch {
+	case other.head == nil:
+	case l.head == nil:
+		*l = other
+	default:
+		l.tail.next, other.head.prev = other.head, l.tail
+		l.tail = other.tail
+	}
+}
+
+// remove unlinks a chunk and gives it back.
+func (l *chunkList) remove(c *chunk) {
+	if c.prev == nil {
+		l.head = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		l.tail = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	chunks.Put(c)
+}
+
+// A lane is the line of fresh messages that came through one shard, in the
+// order of their birth. Behind the cursor are those that were leased and are not
+// settled yet; chunks without any are gone.
+type lane struct {
+	list chunkList
+	cursor
+	dry bool // had nothing waiting, nor its shard, when the current Lease looked
+}
+
+// A cursor is a place in a lane.
+type cursor struct {
+	c   *chunk // nil: at the end
+	i   int32  // of the slot in c
+	seq uint64 // number of that slot, counted from the lane's beginning
+}
+
+// slot returns the message under the cursor, past dead ones, or nil.
+func (k *cursor) slot() *slot {
+	for k.c != nil {
+		for ; k.i < k.c.n; k.next() {
+			if s := &k.c.slots[k.i]; s.flags&dead == 0 {
 				return s
 			}
 		}
-		l.seq += uint64(c.n)
-		l.list.head, l.pos = c.next, 0
-		chunks.Put(c)
+		k.c, k.i = k.c.next, 0
 	}
-	l.list.tail = nil
 	return nil
 }
 
-// next passes over the message that peek returned.
-func (l *lane) next() { l.pos++ }
+func (k *cursor) next() { k.i++; k.seq++ }
 
-// head returns the first message of lane i, or nil, after it has taken over
-// what the lane's shard gathered if it was empty. That is a whole list at once;
-// a lane that has messages leaves its shard alone, so that chunks get full.
+// skip moves the cursor n slots on, dead ones included, as far as there are.
+func (k *cursor) skip(n uint64) {
+	for k.c != nil && uint64(k.c.n-k.i) <= n {
+		step := uint64(k.c.n - k.i)
+		n, k.seq = n-step, k.seq+step
+		k.c, k.i = k.c.next, 0
+	}
+	k.i, k.seq = k.i+int32(n), k.seq+n
+}
+
+// peek returns the first waiting message, or nil. It drops the chunks that it
+// passes if nothing in them is live.
+func (l *lane) peek() *slot {
+	for c := l.c; c != nil; c = l.c {
+		for ; l.i < c.n; l.next() {
+			if s := &c.slots[l.i]; s.flags&dead == 0 {
+				return s
+			}
+		}
+		l.c, l.i = c.next, 0
+		if c.live == 0 {
+			l.list.remove(c)
+		}
+	}
+	return nil
+}
+
+// bury marks a slot of chunk c dead. The chunk goes with its last live slot, once
+// the cursor has left it.
+func (l *lane) bury(c *chunk, s *slot) {
+	s.flags |= dead
+	if c.live--; c.live == 0 && c != l.c {
+		l.list.remove(c)
+	}
+}
+
+// oldest returns the first message, waiting or leased, or nil.
+func (l *lane) oldest() *slot {
+	for c := l.list.head; c != nil; c = c.next {
+		if c.live > 0 { // all but the cursor's have
+			return c.oldest()
+		}
+	}
+	return nil
+}
+
+// head returns the first waiting message of lane i, or nil, after it has taken
+// over what the lane's shard gathered if there was none. That is a whole list at
+// once; a lane that has messages leaves its shard alone, so that chunks get full.
 func (q *queue) head(i int) *slot {
-	l := &q.lanes[i]
-	if s := l.peek(); s != nil {
+	if s := q.lanes[i].peek(); s != nil {
 		return s
 	}
 	q.gather(i)
-	return l.peek()
+	return q.lanes[i].peek()
 }
 
 // gather moves what the shard of lane i has to the end of the lane.
@@ -48,36 +173,20 @@ func (q *queue) gather(i int) {
 	list := sh.list
 	sh.list = chunkList{}
 	sh.mu.Unlock()
-	q.lanes[i].list.concat(list)
+	l := &q.lanes[i]
+	l.list.concat(list)
+	if l.c == nil {
+		l.c = list.head
+	}
 }
 
-// oldestLane finds the lane whose head was born first, and until when its
-// messages precede those of every other lane. It is nil when all are empty.
-func (q *queue) oldestLane() (oldest *lane, until int64) {
-	first := int64(never)
-	until = never
-	for i := range q.lanes {
-		l := &q.lanes[i]
-		if l.dry {
-			continue
-		}
-		s := q.head(i)
-		if s == nil {
-			l.dry = true
-			continue
-		}
-		if oldest == nil || s.born < first {
-			oldest, first, until = l, s.born, first
-		} else {
-			until = min(until, s.born)
-		}
-	}
-	return oldest, until
-}
-
-// wet lets oldestLane look at all lanes again.
-func (q *queue) wet() {
-	for i := range q.lanes {
-		q.lanes[i].dry = false
-	}
+// dropFresh removes the head of a lane and returns the size of its body.
+func (q *queue) dropFresh(i int, s *slot) int64 {
+	l := &q.lanes[i]
+	n := q.bodySize(s)
+	q.dropped.drop(s.frame())
+	l.bury(l.c, s)
+	l.next()
+	q.gone(1, n)
+	return n
 }

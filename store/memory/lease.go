@@ -2,7 +2,9 @@ package memory
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/inproq/inproq/store"
 )
@@ -88,98 +90,166 @@ func (q *queue) readySince(now int64) int64 {
 	return since
 }
 
+// overtake is how much later than the head of another lane a message may have
+// been sent and still be leased before it: lanes are taken in runs.
+const overtake = int64(time.Millisecond)
+
 // take leases up to c.Max messages and appends them to buf.
 func (q *queue) take(c *store.Claim, now int64, buf []store.Delivery) []store.Delivery {
-	tag := q.leases.tag()
-	l := q.openLease(tag, ticks(after(now, c.Visibility)), now)
-	var size int64
-	fits := func(s *slot) bool {
-		if c.Bytes <= 0 {
-			return true
-		}
-		n := q.bodySize(s)
-		if size > 0 && size+n > int64(c.Bytes) {
-			return false
-		}
-		size += n
-		return true
+	t := taking{q: q, max: c.Max, bytes: int64(c.Bytes), first: len(buf), buf: slices.Grow(buf, c.Max)}
+	t.tag = q.leases.tag()
+	t.lease = q.openLease(t.tag, ticks(after(now, c.Visibility)), now)
+	t.text = q.leases.text[:0]
+	for i := range q.lanes {
+		q.lanes[i].dry = false
 	}
-	q.wet()
-	for len(q.leases.all[l].entries) < c.Max && q.takeNext(l, c.Max, fits) {
+	for more := true; more; {
+		// Shards first: the arena's lock comes after theirs.
+		for i := range q.lanes {
+			l := &q.lanes[i]
+			l.dry = l.dry || q.head(i) == nil
+		}
+		q.arena.mu.Lock()
+		more = t.some()
+		q.arena.mu.Unlock()
 	}
+	q.leases.text = t.text
 	q.lastTake = now
-	return q.deliver(l, tag, buf)
+	shared := store.Lease(t.text)
+	for i := range t.buf[t.first:] {
+		t.buf[t.first+i].Lease = shared[i*leaseSize : (i+1)*leaseSize]
+	}
+	return t.buf
 }
 
-// takeNext leases the next message, and with it those of the same lane that
-// precede all others. It reports whether there was one that fits.
-func (q *queue) takeNext(l uint32, most int, fits func(*slot) bool) bool {
-	lane, until := q.oldestLane()
-	first, isReturned := q.firstReturned()
-	if isReturned && (lane == nil || first.at <= lane.peek().born) {
-		e := q.slab.at(first.id)
-		if !fits(&e.slot) {
-			return false
-		}
-		q.returned.popFront()
-		q.unschedule(first.id)
-		q.hold(first.id, e, l)
-		return true
-	}
-	if lane == nil {
-		return false
-	}
-	if isReturned {
-		until = min(until, first.at)
-	}
-	for n := len(q.leases.all[l].entries); n < most; n++ {
-		s := lane.peek()
-		if s == nil || s.born > until {
+// A taking is one Lease that has found messages.
+type taking struct {
+	q     *queue
+	lease uint32
+	tag   uint64
+	max   int
+	bytes int64 // bound of the bodies; 0: none
+	size  int64 // of the bodies taken
+	first int   // of this Lease's in buf
+	buf   []store.Delivery
+	text  []byte // the public forms of the leases
+}
+
+func (t *taking) n() int { return len(t.buf) - t.first }
+
+// some takes messages until there are enough, or a lane has come to its end and
+// its shard may have more; then it reports true. The caller holds the arena's mu.
+func (t *taking) some() bool {
+	q := t.q
+	for t.n() < t.max {
+		l, until, again := q.firstLane()
+		if again {
 			return true
 		}
-		if !fits(s) {
+		r, isReturned := q.firstReturned()
+		if isReturned && (l == nil || r.at <= l.peek().born) {
+			e := q.slab.at(r.id)
+			if !t.add(&e.slot, r.id, e.gen&^inRun) {
+				return false
+			}
+			q.returned.popFront()
+			q.unschedule(r.id)
+			q.hold(r.id, e, t.lease)
+			continue
+		}
+		if l == nil {
 			return false
 		}
-		id := q.add(s, leased)
-		q.hold(id, q.slab.at(id), l)
-		lane.next()
+		if isReturned {
+			until = min(until, r.at)
+		}
+		if !t.run(l, until) {
+			return false
+		}
 	}
+	return false
+}
+
+// run takes neighbours from the head of a lane, born until then. It reports
+// false when one did not fit.
+func (t *taking) run(l *lane, until int64) bool {
+	l.peek()
+	c, at, pos := l.c, l.i, t.n()
+	fits := true
+	for end := min(c.n, at+int32(t.max-pos)); l.i < end; l.next() {
+		s := &c.slots[l.i]
+		if s.flags&dead != 0 || s.born > until {
+			break
+		}
+		if fits = t.add(s, t.lease, inRun|uint32(t.n())); !fits {
+			break
+		}
+	}
+	n := int32(t.n() - pos)
+	if n == 0 {
+		return fits
+	}
+	x := &t.q.leases.all[t.lease]
+	x.runs = append(x.runs, run{lane: l, c: c, at: at, n: n, left: n, pos: int32(pos)})
+	x.held += n
+	x.refs += n
+	t.q.leased += int64(n)
+	return fits
+}
+
+// add hands a message out, with one more attempt, unless it exceeds the bound.
+func (t *taking) add(s *slot, a, b uint32) bool {
+	t.buf = t.buf[:len(t.buf)+1]
+	d := &t.buf[len(t.buf)-1]
+	t.q.describe(s, d)
+	if t.bytes > 0 {
+		if t.size > 0 && t.size+int64(len(d.Body)) > t.bytes {
+			t.buf = t.buf[:len(t.buf)-1]
+			return false
+		}
+		t.size += int64(len(d.Body))
+	}
+	if s.attempts++; s.attempts == 0 {
+		s.attempts-- // stays at the largest number
+	}
+	d.Attempts = int(s.attempts)
+	t.text = binary.LittleEndian.AppendUint32(t.text, a)
+	t.text = binary.LittleEndian.AppendUint32(t.text, b)
+	t.text = binary.LittleEndian.AppendUint64(t.text, t.tag)
 	return true
 }
 
-// deliver appends the messages of a new lease to buf, with one more attempt.
-func (q *queue) deliver(l uint32, tag uint64, buf []store.Delivery) []store.Delivery {
-	entries := q.leases.all[l].entries
-	text := q.leases.text[:0]
-	for _, id := range entries {
-		text = appendLease(text, id, tag)
-	}
-	q.leases.text = text
-	shared := store.Lease(text)
-	buf = slices.Grow(buf, len(entries))
-	q.arena.mu.Lock()
-	defer q.arena.mu.Unlock()
-	for i, id := range entries {
-		e := q.slab.at(id)
-		if e.attempts++; e.attempts == 0 {
-			e.attempts-- // stays at the largest number
+// firstLane finds the lane whose head was born first, and until when its
+// messages may be taken before those of others. It is nil when all are dry. It
+// reports again when one has come to its end and may not be dry.
+func (q *queue) firstLane() (l *lane, until int64, again bool) {
+	first := int64(never)
+	until = never
+	for i := range q.lanes {
+		x := &q.lanes[i]
+		if x.dry {
+			continue
 		}
-		buf = buf[:len(buf)+1]
-		d := &buf[len(buf)-1]
-		q.describe(&e.slot, d)
-		d.Lease = shared[i*leaseSize : (i+1)*leaseSize]
+		s := x.peek()
+		if s == nil {
+			return nil, 0, true
+		}
+		if l == nil || s.born < first {
+			l, first, until = x, s.born, first
+		} else {
+			until = min(until, s.born)
+		}
 	}
-	return buf
+	return l, after(until, time.Duration(overtake)), false
 }
 
 // describe fills in what the caller sees of a message, except the lease. The
 // caller holds the arena's mu.
 func (q *queue) describe(s *slot, d *store.Delivery) {
-	*d = store.Delivery{Attempts: int(s.attempts)}
-	d.ID = s.id
-	b := q.arena.frame(s.frame)
+	d.ID, d.Delay, d.Attempts = s.id, 0, int(s.attempts)
+	b := q.arena.frame(s.frame())
 	if s.flags&(hasSent|hasType|hasHeaders) == 0 {
-		d.Body, d.ContentType, d.Sent = b, common[s.ctype], q.store.time(s.born)
+		d.Body, d.ContentType, d.Headers, d.Sent = b, common[s.ctype], nil, q.store.time(s.born)
 		return
 	}
 	f := parse(b, s.flags)

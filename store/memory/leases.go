@@ -10,16 +10,37 @@ import (
 )
 
 // A lease is what one call of Lease handed out: its messages have one deadline,
-// so one node on the wheel, and share a random tag. The public form of a lease
-// on one message is the message's index in the slab and that tag.
+// so one node on the wheel, and share a random tag. Fresh messages are leased
+// where they are, in runs of slots; others are entries.
+//
+// Its public form names the lease and a position in it, or an entry, and has the
+// tag.
 type lease struct {
 	tag     uint64
+	runs    []run
 	entries []uint32 // as handed out; some may have gone their own way since
-	held    int32    // entries that are leased by it
-	refs    int32    // entries that name it: held, or run out and not taken by another
+	held    int32    // messages that are leased by it
+	refs    int32    // and those that may still be settled by it: it has run out, and no other took them
+	parent  uint32   // the lease that it extends messages of; 0: none
+	// forward has the entries that messages became, by their position, without the
+	// lease losing its hold on them; nil: none did.
+	forward map[int32]ageRef
 }
 
-const leaseSize = 4 + 8 // bytes of a store.Lease
+// A run is a part of a lease: neighbours in a chunk.
+type run struct {
+	lane *lane
+	c    *chunk // nil: all are settled
+	at   int32  // slot of the first
+	n    int32
+	left int32 // of them, not settled
+	pos  int32 // of the first, in the lease
+}
+
+const (
+	leaseSize = 4 + 4 + 8 // bytes of a store.Lease
+	inRun     = 1 << 31   // in its second word: a position in the lease that the first names; else the generation of the entry
+)
 
 // A leaseTable holds the leases of a queue. Index 0 is not used.
 type leaseTable struct {
@@ -66,9 +87,34 @@ func (q *queue) openLease(tag uint64, at uint64, now int64) uint32 {
 	return l
 }
 
+// loosen takes messages off a lease: held that it held, and refs that named it.
+// It goes with the last.
+func (q *queue) loosen(l uint32, held, refs int32) {
+	r := &q.leases.all[l]
+	r.held -= held
+	r.refs -= refs
+	q.leased -= int64(held)
+	invariant.Check(r.held >= 0 && r.refs >= r.held, "lease %d: %d held, %d refs", l, r.held, r.refs)
+	if r.held == 0 {
+		q.leases.timers.Cancel(l)
+	}
+	if r.refs > 0 {
+		return
+	}
+	parent := r.parent
+	*r = lease{runs: r.runs[:0], entries: r.entries[:0]}
+	q.leases.unused = append(q.leases.unused, l)
+	if parent != 0 {
+		q.loosen(parent, 0, 1)
+	}
+}
+
 // hold puts an entry on a lease.
 func (q *queue) hold(id uint32, e *entry, l uint32) {
-	q.letGo(e)
+	old, held := e.lease, int32(0)
+	if e.state() == leased {
+		held = 1
+	}
 	e.setState(leased)
 	e.lease = l
 	q.leased++
@@ -76,6 +122,9 @@ func (q *queue) hold(id uint32, e *entry, l uint32) {
 	r.entries = append(r.entries, id)
 	r.held++
 	r.refs++
+	if old != 0 {
+		q.loosen(old, held, 1)
+	}
 }
 
 // letGo takes an entry off the lease that holds it, or that has run out on it.
@@ -83,27 +132,26 @@ func (q *queue) letGo(e *entry) {
 	if e.lease == 0 {
 		return
 	}
-	r := &q.leases.all[e.lease]
-	r.refs--
+	held := int32(0)
 	if e.state() == leased {
-		q.leased--
-		r.held--
+		held = 1
 	}
-	invariant.Check(r.held >= 0 && r.refs >= r.held, "lease %d: %d held, %d refs", e.lease, r.held, r.refs)
-	if r.held == 0 {
-		q.leases.timers.Cancel(e.lease)
-	}
-	if r.refs == 0 {
-		*r = lease{entries: r.entries[:0]}
-		q.leases.unused = append(q.leases.unused, e.lease)
-	}
+	l := e.lease
 	e.lease = 0
+	q.loosen(l, held, 1)
 }
 
 // runOut returns the messages of a lease whose time is over. They keep naming
 // it: its holder may settle them until another lease takes them.
 func (q *queue) runOut(l uint32, now int64) {
 	r := &q.leases.all[l]
+	for i := range r.runs {
+		for pos := r.runs[i].pos; pos < r.runs[i].pos+r.runs[i].n; pos++ {
+			if s := r.runs[i].slot(pos); s != nil {
+				q.detach(l, pos, s)
+			}
+		}
+	}
 	for _, id := range r.entries {
 		e := q.slab.at(id)
 		if e.lease != l || e.state() != leased {
@@ -120,27 +168,107 @@ func (q *queue) runOut(l uint32, now int64) {
 	}
 }
 
-// appendLease appends the public form of the lease on an entry.
-func appendLease(b []byte, id uint32, tag uint64) []byte {
-	b = binary.LittleEndian.AppendUint32(b, id)
-	return binary.LittleEndian.AppendUint64(b, tag)
+// slot returns the slot at a position of the run's lease, or nil if its message
+// is settled or an entry.
+func (r *run) slot(pos int32) *slot {
+	if r.c == nil {
+		return nil
+	}
+	s := &r.c.slots[r.at+pos-r.pos]
+	if s.flags&dead != 0 {
+		return nil
+	}
+	return s
 }
 
-// leaseholder finds the entry that a lease names, if the lease holds it or has
-// merely run out.
-func (q *queue) leaseholder(l store.Lease) (uint32, *entry, bool) {
-	if len(l) != leaseSize {
-		return 0, nil, false
+// settled notes that a slot of the run is dead.
+func (r *run) settled(s *slot) {
+	c := r.c
+	if r.left--; r.left == 0 {
+		r.c = nil // which may be another's chunk soon
 	}
-	id, tag := le32(l), le64(l[4:])
-	if id >= q.slab.used {
-		return 0, nil, false
+	r.lane.bury(c, s)
+}
+
+// detach makes an entry of a message that is leased where it is. The lease holds
+// it as before, and its public form leads there.
+func (q *queue) detach(l uint32, pos int32, s *slot) uint32 {
+	r := &q.leases.all[l]
+	id := q.add(s, leased)
+	q.slab.at(id).lease = l
+	r.entries = append(r.entries, id)
+	if r.forward == nil {
+		r.forward = make(map[int32]ageRef)
+	}
+	r.forward[pos] = ageRef{id, q.slab.at(id).gen}
+	r.run(pos).settled(s)
+	return id
+}
+
+// run finds the run with a position.
+func (r *lease) run(pos int32) *run {
+	for i := range r.runs {
+		if x := &r.runs[i]; pos < x.pos+x.n {
+			return x
+		}
+	}
+	return nil
+}
+
+// A holding is what a store.Lease leads to: a message that is leased where it
+// is, or an entry.
+type holding struct {
+	lease uint32
+	pos   int32
+	run   *run
+	slot  *slot // nil: an entry
+	id    uint32
+	entry *entry
+}
+
+// find looks a lease up. It reports false when it holds nothing any more: the
+// message is gone, or another has taken it.
+func (q *queue) find(l store.Lease, h *holding) bool {
+	if len(l) != leaseSize {
+		return false
+	}
+	a, b, tag := le32(l), le32(l[4:]), le64(l[8:])
+	id := a
+	if b&inRun == 0 {
+		if id >= q.slab.used || q.slab.at(id).gen&^inRun != b {
+			return false
+		}
+	} else {
+		if a == 0 || int(a) >= len(q.leases.all) {
+			return false
+		}
+		r, pos := &q.leases.all[a], int32(b&^inRun)
+		if r.tag != tag {
+			return false
+		}
+		// Mostly the run is that of the outcome before.
+		if h.run == nil || h.lease != a || pos < h.run.pos || pos >= h.run.pos+h.run.n {
+			h.lease, h.run = a, r.run(pos)
+		}
+		if h.run == nil {
+			return false
+		}
+		if s := h.run.slot(pos); s != nil {
+			h.pos, h.slot = pos, s
+			return true
+		}
+		entry, ok := r.forward[pos]
+		if !ok || !q.slab.holds(entry) {
+			return false
+		}
+		id = entry.id
 	}
 	e := q.slab.at(id)
 	if e.state() == free || e.lease == 0 || q.leases.all[e.lease].tag != tag {
-		return 0, nil, false
+		return false
 	}
-	return id, e, true
+	h.slot, h.id, h.entry = nil, id, e
+	return true
 }
 
 func le32(s store.Lease) uint32 {
@@ -150,5 +278,6 @@ func le32(s store.Lease) uint32 {
 
 func le64(s store.Lease) uint64 {
 	_ = s[7]
-	return uint64(le32(s)) | uint64(le32(s[4:]))<<32
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

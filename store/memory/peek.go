@@ -129,7 +129,7 @@ func (p *peeker) delayed(id uint32) {
 func (p *peeker) fresh(from *reference) {
 	at := make([]cursor, len(p.q.lanes))
 	for i := range at {
-		at[i] = p.q.lanes[i].begin()
+		at[i] = p.q.lanes[i].cursor
 		for s := at[i].slot(); from != nil && s != nil && from.passed(s, i, at[i].seq); s = at[i].slot() {
 			at[i].next()
 		}
@@ -163,39 +163,16 @@ func (r *reference) passed(s *slot, i int, seq uint64) bool {
 	}
 }
 
-// A cursor walks a lane without taking from it.
-type cursor struct {
-	c   *chunk
-	i   int
-	seq uint64
-}
-
-func (l *lane) begin() cursor { return cursor{c: l.list.head, i: l.pos, seq: l.seq + uint64(l.pos)} }
-
-// slot returns the message under the cursor, past dead ones, or nil.
-func (k *cursor) slot() *slot {
-	for k.c != nil {
-		for ; k.i < k.c.n; k.next() {
-			if s := &k.c.slots[k.i]; s.flags&dead == 0 {
-				return s
-			}
-		}
-		k.c, k.i = k.c.next, 0
-	}
-	return nil
-}
-
-func (k *cursor) next() { k.i++; k.seq++ }
-
-// settleReference applies an outcome to a message that Peek named, and reports
+// applyReference applies an outcome to a message that Peek named, and reports
 // whether it could.
-func (q *queue) settleReference(o *store.Outcome, to map[string]*queue, now int64) bool {
+func (x *settling) applyReference(o *store.Outcome) bool {
 	r, ok := parseReference(o.Lease)
 	if !ok || o.Verb != store.Ack && o.Verb != store.Move {
 		return false
 	}
+	q := x.q
 	if r.place == inLanes {
-		return q.settleFresh(&r, o, to, now)
+		return q.settleFresh(&r, o, x.to, x.now)
 	}
 	id := r.entry().id
 	if !q.slab.holds(r.entry()) {
@@ -208,7 +185,7 @@ func (q *queue) settleReference(o *store.Outcome, to map[string]*queue, now int6
 	if o.Verb == store.Ack {
 		q.remove(id)
 	} else {
-		q.move(id, e, o, to[o.To], now)
+		q.move(id, e, o, x.to[o.To], x.now)
 	}
 	return true
 }
@@ -218,26 +195,23 @@ func (q *queue) settleFresh(r *reference, o *store.Outcome, to map[string]*queue
 	if int(r.lane) >= len(q.lanes) {
 		return false
 	}
-	k := q.lanes[r.lane].begin()
+	l := &q.lanes[r.lane]
+	k := l.cursor
 	if r.index < k.seq {
-		return false // taken by now
+		return false // leased or gone
 	}
-	skip := r.index - k.seq
-	for k.c != nil && uint64(k.c.n-k.i) <= skip {
-		skip -= uint64(k.c.n - k.i)
-		k.c, k.i = k.c.next, 0
-	}
+	k.skip(r.index - k.seq)
 	if k.c == nil {
 		return false
 	}
-	s := &k.c.slots[k.i+int(skip)]
+	s := &k.c.slots[k.i]
 	if s.flags&dead != 0 || !r.names(s) {
 		return false
 	}
 	m := *s
-	f := parse(q.arena.lockedFrame(m.frame), m.flags)
-	s.flags |= dead
-	q.dropped.drop(m.frame)
+	f := parse(q.arena.lockedFrame(m.frame()), m.flags)
+	l.bury(k.c, s)
+	q.dropped.drop(m.frame())
 	q.gone(1, int64(len(f.body)))
 	if o.Verb == store.Move {
 		to[o.To].accept(m, f, o, now)

@@ -20,9 +20,7 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 	for i := range q.lanes {
 		q.gather(i)
 		for s := q.lanes[i].peek(); s != nil; s = q.lanes[i].peek() {
-			q.gone(1, q.bodySize(s))
-			q.dropped.drop(s.frame)
-			q.lanes[i].next()
+			q.dropFresh(i, s)
 		}
 	}
 	for id := uint32(0); id < q.slab.used; id++ {

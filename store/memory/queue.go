@@ -181,7 +181,11 @@ func (q *queue) refreshOldest() {
 		oldest = q.slab.sent(id)
 	}
 	for i := range q.lanes {
-		if s := q.head(i); s != nil {
+		l := &q.lanes[i]
+		if l.list.head == nil {
+			q.gather(i)
+		}
+		if s := l.oldest(); s != nil {
 			oldest = min(oldest, s.born)
 		}
 	}
@@ -196,5 +200,5 @@ func (q *queue) check() {
 		return
 	}
 	invariant.Check(q.delayed >= 0 && q.leased >= 0, "queue %s: %d delayed, %d leased", q.name, q.delayed, q.leased)
-	invariant.Check(int64(q.slab.live) >= q.delayed+q.leased, "queue %s: %d entries, %d delayed, %d leased", q.name, q.slab.live, q.delayed, q.leased)
+	invariant.Check(int64(q.slab.live) >= q.delayed, "queue %s: %d entries, %d delayed", q.name, q.slab.live, q.delayed)
 }

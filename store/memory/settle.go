@@ -82,50 +82,106 @@ func lockAll(queues map[string]*queue) (unlock func(), err error) {
 
 // settle applies outcomes. The caller holds mu of q and of every queue in to.
 func (q *queue) settle(outcomes []store.Outcome, to map[string]*queue) (lost []int) {
-	now := q.store.now()
-	var extended extension
-	var released []uint32
+	x := settling{q: q, to: to, now: q.store.now()}
 	for i := range outcomes {
-		o := &outcomes[i]
-		id, e, ok := q.leaseholder(o.Lease)
-		if !ok {
-			if !q.settleReference(o, to, now) {
-				lost = append(lost, i)
-			}
-			continue
-		}
-		switch o.Verb {
-		case store.Ack:
-			q.remove(id)
-		case store.Retry:
-			q.retry(id, e, o, now)
-		case store.Move:
-			q.move(id, e, o, to[o.To], now)
-		case store.Extend:
-			q.extend(id, e, o, &extended, now)
-		case store.Release:
-			if e.state() == leased {
-				e.attempts--
-			}
-			q.settleLease(id, e)
-			e.setState(ready)
-			released = append(released, id)
-		default:
+		if !x.apply(&outcomes[i]) {
 			lost = append(lost, i)
 		}
 	}
+	x.flush()
 	// In front of all others and in their old order: nobody has seen them.
-	for _, id := range slices.Backward(released) {
+	for _, id := range slices.Backward(x.released) {
 		born := q.slab.at(id).born
-		if q.expires(born) <= now {
+		if q.expires(born) <= x.now {
 			q.expire(id)
 			continue
 		}
 		q.returned.pushFront(q.place(id, born))
-		q.schedule(id, never, now)
+		q.schedule(id, never, x.now)
 	}
 	q.refreshOldest()
 	return lost
+}
+
+// A settling is one call of Settle.
+type settling struct {
+	q        *queue
+	to       map[string]*queue // by name: where messages are moved to
+	now      int64
+	found    holding
+	extended extension
+	released []uint32
+	// Messages acknowledged where they were leased, since the last flush: what
+	// that changes in the counts is done for all of one lease at once.
+	lease uint32
+	acked int32
+	bytes int64
+}
+
+// apply applies one outcome. It reports false if there was nothing to apply it
+// to.
+func (x *settling) apply(o *store.Outcome) bool {
+	q, h := x.q, &x.found
+	if !q.find(o.Lease, h) {
+		return x.applyReference(o)
+	}
+	if h.slot != nil {
+		if o.Verb == store.Ack {
+			x.ack()
+			return true
+		}
+		if o.Verb > store.Release {
+			return false
+		}
+		// Whatever else happens to the message, it leaves its place.
+		x.flush()
+		h.id = q.detach(h.lease, h.pos, h.slot)
+		h.entry = q.slab.at(h.id)
+	}
+	id, e := h.id, h.entry
+	switch o.Verb {
+	case store.Ack:
+		q.remove(id)
+	case store.Retry:
+		q.retry(id, e, o, x.now)
+	case store.Move:
+		q.move(id, e, o, x.to[o.To], x.now)
+	case store.Extend:
+		q.extend(id, e, o, &x.extended, x.now)
+	case store.Release:
+		if e.state() == leased {
+			e.attempts--
+		}
+		q.settleLease(id, e)
+		e.setState(ready)
+		x.released = append(x.released, id)
+	default:
+		return false
+	}
+	return true
+}
+
+// ack removes the message found, which is leased where it is.
+func (x *settling) ack() {
+	h := &x.found
+	if x.lease != h.lease {
+		x.flush()
+		x.lease = h.lease
+	}
+	x.acked++
+	x.bytes += x.q.bodySize(h.slot)
+	x.q.dropped.drop(h.slot.frame())
+	h.run.settled(h.slot)
+}
+
+// flush brings the counts up to date.
+func (x *settling) flush() {
+	if x.acked == 0 {
+		return
+	}
+	x.q.gone(int64(x.acked), x.bytes)
+	x.q.loosen(x.lease, x.acked, x.acked)
+	x.acked, x.bytes = 0, 0
 }
 
 // settleLease ends the lease on an entry that stays. Its state is then that of
@@ -158,12 +214,15 @@ type extension struct {
 	until    uint64
 }
 
-// extend moves a message to a lease with the same tag and another end.
+// extend moves a message to a lease with the same tag and another end. The old
+// one stays as long as the new, because the public form may lead through it.
 func (q *queue) extend(id uint32, e *entry, o *store.Outcome, x *extension, now int64) {
 	until := ticks(after(now, o.Delay))
 	if x.from != e.lease || x.until != until || q.leases.all[x.to].refs == 0 {
-		tag := q.leases.all[e.lease].tag
+		tag, parent := q.leases.all[e.lease].tag, cmp.Or(q.leases.all[e.lease].parent, e.lease)
 		*x = extension{from: e.lease, to: q.openLease(tag, until, now), until: until}
+		q.leases.all[x.to].parent = parent
+		q.leases.all[parent].refs++
 	}
 	if e.state() == ready {
 		q.unschedule(id)
@@ -173,7 +232,7 @@ func (q *queue) extend(id uint32, e *entry, o *store.Outcome, x *extension, now 
 
 // move takes a message into the queue to. Both are locked.
 func (q *queue) move(id uint32, e *entry, o *store.Outcome, to *queue, now int64) {
-	f := parse(q.arena.lockedFrame(e.frame), e.flags)
+	f := parse(q.arena.lockedFrame(e.frame()), e.flags)
 	m := e.slot
 	q.remove(id)
 	to.accept(m, f, o, now)
@@ -199,7 +258,7 @@ func (q *queue) accept(m slot, f frame, o *store.Outcome, now int64) {
 	q.messages.Add(1)
 	q.bytes.Add(size)
 	m.flags, m.attempts = f.flags, 0
-	m.frame = q.writer(0).write(&q.arena, &f)
+	m.setFrame(q.writer(0).write(&q.arena, &f))
 	id := q.add(&m, ready)
 	if q.expires(m.born) <= now {
 		q.expire(id)

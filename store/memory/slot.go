@@ -2,37 +2,39 @@ package memory
 
 import (
 	"encoding/binary"
-	"sync"
 
 	"github.com/inproq/inproq/store"
 )
 
 // A slot is a message at rest: 40 bytes without a pointer, so that a backlog of
 // millions costs the garbage collector nothing. Everything of variable length
-// is in the frame that body refers to.
+// is in its frame.
 type slot struct {
 	id       store.ID
-	born     int64 // from when retention counts, in nanoseconds since the store's epoch; the time sent unless hasSent
-	frame    ref
+	born     int64  // from when retention counts, in nanoseconds since the store's epoch; the time sent unless hasSent
+	block, n uint32 // of the frame: see ref
+	off      uint16
 	attempts uint16
-	ctype    uint8 // index into common, unless hasType
+	turn     uint16 // of an entry: counts its places in the ring, to tell the valid one
+	ctype    uint8  // index into common, unless hasType
 	flags    uint8
 }
+
+func (s *slot) frame() ref     { return ref{s.block, s.n, s.off} }
+func (s *slot) setFrame(r ref) { s.block, s.n, s.off = r.block, r.n, r.off }
 
 // The flags of a slot: its state while it is an entry, and what its frame
 // carries in front of the body.
 const (
 	stateMask  uint8 = 0b0000_0011
-	free       uint8 = 0           // not in use; in a chunk: waiting in line
-	delayed    uint8 = 1           // on the wheel until its delay has passed
-	ready      uint8 = 2           // in the ring of returned messages
-	leased     uint8 = 3           // out, on a lease
-	turnMask   uint8 = 0b0000_1100 // of an entry: counts its places in the ring, to tell the valid one
-	turnShift        = 2
+	free       uint8 = 0 // not in use; in a chunk: waiting in line
+	delayed    uint8 = 1 // on the wheel until its delay has passed
+	ready      uint8 = 2 // in the ring of returned messages
+	leased     uint8 = 3 // out, on a lease
 	hasSent    uint8 = 1 << 4
 	hasType    uint8 = 1 << 5
 	hasHeaders uint8 = 1 << 6
-	dead       uint8 = 1 << 7 // in a chunk: removed by reference, to be skipped
+	dead       uint8 = 1 << 7 // in a chunk: settled, removed, or an entry by now
 )
 
 func (s *slot) state() uint8      { return s.flags & stateMask }
@@ -136,53 +138,4 @@ func newFrame(m *store.Message) (f frame) {
 		f.ctype, f.flags = m.ContentType, f.flags|hasType
 	}
 	return f
-}
-
-// chunkSlots makes a chunk with the allocator's header fill the 10,240-byte
-// size class.
-const chunkSlots = 255
-
-// A chunk is a run of fresh messages in the order of sending.
-type chunk struct {
-	next  *chunk
-	n     int // slots in use
-	slots [chunkSlots]slot
-}
-
-// chunks holds used chunks. They are plain memory, so sharing them between
-// stores, and between synctest bubbles, is safe; they are not cleared.
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
-
-func newChunk() *chunk {
-	c := chunks.Get().(*chunk)
-	c.next, c.n = nil, 0
-	return c
-}
-
-// A chunkList is a singly linked list of chunks with messages in them.
-type chunkList struct{ head, tail *chunk }
-
-// push returns the next free slot at the end of the list.
-func (l *chunkList) push() *slot {
-	if l.tail == nil {
-		l.tail = newChunk()
-		l.head = l.tail
-	} else if l.tail.n == chunkSlots {
-		l.tail.next = newChunk()
-		l.tail = l.tail.next
-	}
-	s := &l.tail.slots[l.tail.n]
-	l.tail.n++
-	return s
-}
-
-// concat appends another list, which must not be used any more.
-func (l *chunkList) concat(other chunkList) {
-	switch {
-	case other.head == nil:
-	case l.head == nil:
-		*l = other
-	default:
-		l.tail.next, l.tail = other.head, other.tail
-	}
 }

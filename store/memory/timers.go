@@ -195,20 +195,11 @@ func (q *queue) expireFresh(now int64) bool {
 				q.unarmed.Store(false)
 				break
 			}
-			q.dropFresh(i, s)
+			q.expired++
+			q.expiredBytes += q.dropFresh(i, s)
 		}
 	}
 	return q.expiry > uint64(now/int64(tick))
-}
-
-// dropFresh removes the head of a lane, which is past its retention.
-func (q *queue) dropFresh(i int, s *slot) {
-	n := q.bodySize(s)
-	q.dropped.drop(s.frame)
-	q.lanes[i].next()
-	q.gone(1, n)
-	q.expired++
-	q.expiredBytes += n
 }
 
 // watch makes sure that a fresh message, born then, expires. It is called by

@@ -85,6 +85,8 @@ func (q *queue) signal() {
 			case ready-spoken >= w.need:
 				w.signal()
 				spoken += w.need
+			case w.need > 1 && ready < 1:
+				w.signal() // it lingers for others to join a message that is gone
 			default:
 				next = min(next, spoken+w.need)
 			}

@@ -1,0 +1,285 @@
+package inproq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/inproq/inproq/internal/dispatch"
+)
+
+// Handler processes a batch. What it returns and what it calls on the batch decide
+// what becomes of the messages; see [MessageBatch]. A panic counts as an error.
+// Batches of one queue may be handled at the same time.
+//
+// ctx ends after ConsumerConfig.MaxDuration, and when a shutdown has waited long
+// enough; context.Cause tells which. A handler that returns nil then has failed all
+// the same.
+type Handler[T any] func(ctx context.Context, batch *MessageBatch[T]) error
+
+// Each makes a handler of a function for one message. Messages are processed one
+// after another: nil acknowledges the message, an error retries it with the error
+// as its cause, and the next one follows. When ctx ends the rest is retried. The
+// invocation fails only if every message did: so an outage lowers the number of
+// handlers, and a bad message does not.
+//
+// A panic fails the invocation; the messages before it stay acknowledged.
+func Each[T any](fn func(ctx context.Context, msg *Message[T]) error) Handler[T] {
+	if fn == nil {
+		return nil // refused by Consume
+	}
+	return func(ctx context.Context, batch *MessageBatch[T]) error {
+		done := ctx.Done()
+		failed, last := 0, error(nil)
+		for _, m := range batch.Messages {
+			select {
+			case <-done:
+				return context.Cause(ctx)
+			default:
+			}
+			if err := fn(ctx, m); err != nil {
+				m.Retry(Cause(err))
+				failed, last = failed+1, err
+				continue
+			}
+			m.Ack()
+		}
+		if failed == len(batch.Messages) {
+			return fmt.Errorf("all %d messages failed, the last: %w", failed, last)
+		}
+		return nil
+	}
+}
+
+// A Consumer is a handler attached to a queue.
+type Consumer struct {
+	ep     *endpoint
+	cfg    ConsumerConfig // normalized
+	handle func(context.Context, *dispatch.Batch) error
+
+	mu      sync.Mutex
+	engine  *dispatch.Engine // nil: not started
+	record  *record          // newest known
+	stopped bool
+}
+
+// Consume attaches a handler to the queue. It is fed while the broker runs: from
+// Run on, or at once if that is under way. A queue has one consumer; processes
+// that share a store are instances of the same consumer when their Name is.
+//
+// Like Declare, it changes only those stored settings that cfg says differently
+// from the last time.
+//
+// Errors: [ErrInvalidConfig], [ErrConsumerExists], [ErrBrokerClosed]; if the
+// broker runs also [ErrQueueNotFound] and the store's.
+func (q *Queue[T]) Consume(h Handler[T], cfg ConsumerConfig) (*Consumer, error) {
+	cfg, err := cfg.normalize(q.ep.name, &q.ep.broker.limits)
+	if h == nil {
+		err = errors.Join(fmt.Errorf("%w: the handler is nil", errInvalidConsumer), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w (queue %q)", err, q.ep.name)
+	}
+	c := &Consumer{ep: q.ep, cfg: cfg}
+	name, codec := q.ep.name, q.codec
+	c.handle = func(ctx context.Context, core *dispatch.Batch) error {
+		batch := newBatch(name, &codec, core)
+		if len(batch.Messages) == 0 {
+			return nil // none of them decodes
+		}
+		return h(ctx, batch)
+	}
+	if err := q.ep.broker.attach(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// attach registers a consumer, and starts it if the broker runs.
+func (b *Broker) attach(c *Consumer) error {
+	b.reap()
+	b.mu.Lock()
+	phase := b.phase.Load()
+	if phase >= draining {
+		b.mu.Unlock()
+		return ErrBrokerClosed
+	}
+	err := c.ep.setConsumer(c)
+	b.mu.Unlock()
+	if err != nil || phase == open {
+		return err
+	}
+	if err := c.start(); err != nil {
+		c.ep.dropConsumer(c)
+		return err
+	}
+	return nil
+}
+
+// attachTimeout bounds the store's work for attaching and detaching a consumer.
+const attachTimeout = 10 * time.Second
+
+// start writes the consumer's record and begins to deliver. The broker runs.
+func (c *Consumer) start() error {
+	b := c.ep.broker
+	ctx, cancel := context.WithTimeout(b.values, attachTimeout)
+	defer cancel()
+	r, err := b.modify(ctx, c.ep.name, c.declare)
+	if err != nil {
+		return err
+	}
+	if dlq := r.Consumer.Settings.DeadLetterQueue; dlq != "" {
+		if err := b.ensureQueue(ctx, dlq); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.phase.Load() != running || c.stopped {
+		return ErrBrokerClosed
+	}
+	if c.record == nil || c.record.Revision < r.Revision {
+		c.record = r
+	}
+	c.engine = dispatch.New(dispatch.Config{
+		Store:       b.store,
+		Queue:       c.ep.name,
+		Settings:    c.settings(c.record),
+		Handle:      c.handle,
+		EnsureQueue: b.ensureQueue,
+		Ended:       func(error) { b.retire(c) },
+		Grace:       b.grace,
+		Logger:      b.log,
+		Counters:    &c.ep.counters,
+	})
+	b.active[c] = struct{}{}
+	c.engine.Start(b.values)
+	return nil
+}
+
+// declare puts the consumer into the queue's record.
+func (c *Consumer) declare(r *record) error {
+	declared := settingsOf(&c.cfg)
+	old := r.Consumer
+	switch {
+	case old == nil:
+		r.Consumer = &consumerRecord{ID: newID(), Kind: Worker, Name: c.cfg.Name, Created: now(), Settings: declared, Declared: declared}
+		return nil
+	case old.Kind != Worker || old.Name != c.cfg.Name:
+		return fmt.Errorf("%w: queue %q has the %s consumer %q, not %q", ErrConsumerExists, c.ep.name, old.Kind, old.Name, c.cfg.Name)
+	}
+	old.Settings.declare(&old.Declared, &declared)
+	old.Declared = declared
+	return nil
+}
+
+// settings are what the engine goes by: the stored settings, and what only code
+// can say.
+func (c *Consumer) settings(r *record) dispatch.Settings {
+	s := r.Consumer.Settings
+	limits := &c.ep.broker.limits
+	d := dispatch.Settings{
+		BatchSize:       s.BatchSize,
+		BatchTimeout:    s.BatchTimeout,
+		MaxRetries:      s.MaxRetries,
+		RetryDelay:      s.RetryDelay,
+		Backoff:         c.cfg.Backoff,
+		MaxDelay:        limits.MaxDelay,
+		MaxConcurrency:  or(s.MaxConcurrency, min(defaultConcurrency, limits.MaxConcurrency)),
+		MaxDuration:     c.cfg.MaxDuration,
+		DeadLetterQueue: s.DeadLetterQueue,
+	}
+	if s.RetryDelay != r.Consumer.Declared.RetryDelay {
+		d.Backoff = nil // an operator has set a delay since code declared one
+	}
+	return d
+}
+
+// follow takes over a newer record: its settings, or that the consumer is no
+// more.
+func (c *Consumer) follow(r *record) {
+	c.mu.Lock()
+	if c.record != nil && c.record.Revision >= r.Revision {
+		c.mu.Unlock()
+		return
+	}
+	c.record = r
+	e := c.engine
+	c.mu.Unlock()
+	switch {
+	case e == nil:
+	case r.Deleted, r.Consumer == nil, r.Consumer.Kind != Worker, r.Consumer.Name != c.cfg.Name:
+		c.ep.broker.retire(c)
+	default:
+		e.Update(c.settings(r))
+	}
+}
+
+// retire lets a consumer go whose queue or record is no more. Handlers that run
+// may finish; a shutdown waits for them.
+func (b *Broker) retire(c *Consumer) {
+	c.ep.dropConsumer(c)
+	c.mu.Lock()
+	c.stopped = true
+	e := c.engine
+	c.mu.Unlock()
+	if e != nil {
+		e.Halt()
+	}
+}
+
+// reap closes the engines of consumers that were retired and have come to rest.
+func (b *Broker) reap() {
+	for _, c := range b.consumers() {
+		c.mu.Lock()
+		stopped := c.stopped
+		c.mu.Unlock()
+		if stopped && c.engine.State().Running == 0 {
+			c.engine.Close()
+			b.mu.Lock()
+			delete(b.active, c)
+			b.mu.Unlock()
+		}
+	}
+}
+
+// Stop detaches the handler: what runs may finish, what was leased and not seen
+// goes back, and the consumer's record is removed from the queue. It waits for the
+// handlers until ctx ends or Config.ShutdownTimeout has passed; then their contexts
+// end with the cause [ErrShutdownTimeout], which it returns. A consumer that has
+// stopped stays so.
+func (c *Consumer) Stop(ctx context.Context) error {
+	b := c.ep.broker
+	c.ep.dropConsumer(c)
+	c.mu.Lock()
+	again := c.stopped
+	c.stopped = true
+	started := c.engine != nil
+	c.mu.Unlock()
+	if again {
+		return nil
+	}
+	var err error
+	if started {
+		grace, cancel := context.WithTimeout(ctx, b.grace)
+		defer cancel()
+		err = b.endConsumers(grace, []*Consumer{c})
+	}
+	// The record goes also when the handlers were late.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attachTimeout)
+	defer cancel()
+	_, gone := b.modify(ctx, c.ep.name, func(r *record) error {
+		if r.Consumer != nil && r.Consumer.Kind == Worker && r.Consumer.Name == c.cfg.Name {
+			r.Consumer = nil
+		}
+		return nil
+	})
+	if errors.Is(gone, ErrQueueNotFound) || errors.Is(gone, ErrBrokerClosed) {
+		gone = nil
+	}
+	return errors.Join(err, gone)
+}

@@ -1,0 +1,234 @@
+package inproq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inproq/inproq/internal/dispatch"
+	"github.com/inproq/inproq/store"
+)
+
+// An endpoint is what the broker knows of one queue, whatever the type of its
+// bodies: how to send to it, who consumes it here, and what happened so far.
+type endpoint struct {
+	broker *Broker
+	name   string
+	policy atomic.Pointer[policy] // nil: the queue is not known to exist
+
+	sent        atomic.Uint64 // accepted messages
+	extraWrites atomic.Uint64 // billed operations beyond one for each of them
+	expired     atomic.Uint64 // as last heard from the store
+	nearlyFull  atomic.Bool   // the backlog may be close to its limit
+	counters    dispatch.Counters
+	limiter     *limiter // nil: no limit
+
+	mu       sync.Mutex
+	typ      reflect.Type // of the bodies; nil: not bound yet
+	consumer *Consumer    // in this process; nil: none
+}
+
+// policy is what a queue's record says about sends.
+type policy struct {
+	delay    time.Duration
+	ctype    ContentType // "": as the type wants
+	revision uint64
+}
+
+// follow takes over a record that may be newer.
+func (ep *endpoint) follow(r *record) {
+	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision}
+	for {
+		old := ep.policy.Load()
+		if old != nil && old.revision >= r.Revision {
+			return
+		}
+		if r.Deleted {
+			p = nil
+		}
+		if ep.policy.CompareAndSwap(old, p) {
+			break
+		}
+	}
+	if c := ep.current(); c != nil {
+		c.follow(r)
+	}
+}
+
+// agree checks that a view with this type of bodies may be made: all views of
+// the queue in this process have one type, but for verbatim ones.
+func (ep *endpoint) agree(t reflect.Type, verbatim bool) error {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return ep.agreeLocked(t, verbatim)
+}
+
+func (ep *endpoint) agreeLocked(t reflect.Type, verbatim bool) error {
+	if verbatim || ep.typ == nil || ep.typ == t {
+		return nil
+	}
+	return fmt.Errorf("%w: %q is %v, not %v", ErrTypeMismatch, ep.name, ep.typ, t)
+}
+
+// bind does the same, and makes the type that of the queue.
+func (ep *endpoint) bind(t reflect.Type, verbatim bool) error {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if err := ep.agreeLocked(t, verbatim); err != nil {
+		return err
+	}
+	if !verbatim {
+		ep.typ = t
+	}
+	return nil
+}
+
+// current returns the consumer in this process, or nil.
+func (ep *endpoint) current() *Consumer {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return ep.consumer
+}
+
+// setConsumer makes c the consumer, if there is none.
+func (ep *endpoint) setConsumer(c *Consumer) error {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if ep.consumer != nil {
+		return fmt.Errorf("%w: queue %q is consumed in this process", ErrConsumerExists, ep.name)
+	}
+	ep.consumer = c
+	return nil
+}
+
+func (ep *endpoint) dropConsumer(c *Consumer) {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if ep.consumer == c {
+		ep.consumer = nil
+	}
+}
+
+// engine returns the engine that delivers in this process, or nil.
+func (ep *endpoint) engine() *dispatch.Engine {
+	c := ep.current()
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine
+}
+
+// sendPolicy is what the queue's record says about sends, as far as it is known.
+func (ep *endpoint) sendPolicy() *policy {
+	if p := ep.policy.Load(); p != nil {
+		return p
+	}
+	return &policy{} // deleted: the store will say so
+}
+
+// enqueue sends prepared messages, within the application's transaction tx
+// unless that is nil, and notes the stats from before.
+func (ep *endpoint) enqueue(ctx context.Context, tx any, out *outgoing, now time.Time) (err error) {
+	b := ep.broker
+	if b.phase.Load() == closed {
+		return ErrBrokerClosed
+	}
+	if ep.limiter != nil && !ep.limiter.allow(now.Sub(b.epoch), len(out.msgs)) {
+		return fmt.Errorf("%w: queue %q takes %d messages a second", ErrTooManyRequests, ep.name, b.limits.MessagesPerSecond)
+	}
+	if ep.nearlyFull.Load() {
+		if err := ep.checkRoom(ctx, out.msgs); err != nil {
+			return err
+		}
+	}
+	switch {
+	case tx != nil:
+		out.before = store.Stats{}
+		err = b.store.(store.TxEnqueuer).EnqueueTx(ctx, tx, ep.name, out.msgs) // checked by In
+	case b.timed != nil:
+		err = b.timed.EnqueueAt(ctx, ep.name, out.msgs, now, &out.before)
+	default:
+		out.before, err = ep.put(ctx, out.msgs)
+	}
+	if err != nil {
+		return fromStore(err, ep.name)
+	}
+	if out.before.Bytes >= b.limits.MaxBacklogBytes/2 {
+		ep.nearlyFull.Store(true)
+	}
+	ep.sent.Add(uint64(len(out.msgs)))
+	for i := range out.msgs {
+		if n := dispatch.OpUnits(len(out.msgs[i].Body)); n > 1 {
+			ep.extraWrites.Add(n - 1)
+		}
+	}
+	return nil
+}
+
+// put enqueues, and repeats that while the store is unavailable if it knows
+// messages by their IDs.
+func (ep *endpoint) put(ctx context.Context, msgs []store.Message) (store.Stats, error) {
+	before, err := ep.broker.store.Enqueue(ctx, ep.name, msgs)
+	if err != nil && errors.Is(err, store.ErrUnavailable) && ep.broker.guarantee.Idempotent {
+		return ep.insist(ctx, msgs, err)
+	}
+	return before, err
+}
+
+// insistFor is how long a send is repeated to a store that is unavailable; a
+// leader's election takes 4 to 9 seconds.
+const insistFor = 15 * time.Second
+
+// insist repeats a send whose result is not known: the store knows the messages
+// by their IDs.
+func (ep *endpoint) insist(ctx context.Context, msgs []store.Message, err error) (store.Stats, error) {
+	deadline := time.Now().Add(insistFor)
+	wait := 50 * time.Millisecond
+	for errors.Is(err, store.ErrUnavailable) && time.Now().Add(wait).Before(deadline) {
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return store.Stats{}, fmt.Errorf("%w, after: %w", ctx.Err(), err)
+		}
+		wait = min(2*wait, time.Second)
+		var before store.Stats
+		if before, err = ep.broker.store.Enqueue(ctx, ep.name, msgs); err == nil {
+			return before, nil
+		}
+	}
+	return store.Stats{}, err
+}
+
+// checkRoom compares the backlog with its limit. That is one more call of the
+// store, so it is made only when an earlier send has found the backlog above half
+// of the limit; sends that run at the same time may exceed it by what they send.
+func (ep *endpoint) checkRoom(ctx context.Context, msgs []store.Message) error {
+	limit := ep.broker.limits.MaxBacklogBytes
+	st, err := ep.broker.store.Stats(ctx, ep.name)
+	if err != nil {
+		return fromStore(err, ep.name)
+	}
+	if st.Bytes < limit/2 && limit >= smallBacklog {
+		ep.nearlyFull.Store(false)
+	}
+	size := int64(0)
+	for i := range msgs {
+		size += int64(len(msgs[i].Body))
+	}
+	if st.Bytes+size > limit {
+		return fmt.Errorf("%w: queue %q has %d bytes, %d more exceed %d", ErrStorageLimitExceeded, ep.name, st.Bytes, size, limit)
+	}
+	return nil
+}
+
+// smallBacklog is a limit so small that a single send may be half of it: below,
+// every send looks.
+const smallBacklog = 1 << 30

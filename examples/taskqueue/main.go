@@ -1,0 +1,69 @@
+// Taskqueue is a small HTTP service that accepts tasks and processes them later:
+//
+//	POST /enqueue {"message": "..."}   accepts a task
+//	GET  /stats                        counts tasks
+//
+// On SIGTERM or SIGINT it stops accepting, processes what it has accepted, and
+// exits.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("listening on http://%s", l.Addr())
+	s, err := newService(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := s.run(ctx, l); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves on l until ctx ends, and returns when all that was accepted is
+// processed.
+func (s *service) run(ctx context.Context, l net.Listener) error {
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	var serveErr, runErr error
+	var wg sync.WaitGroup
+	failed := make(chan struct{})
+	wg.Go(func() {
+		defer close(failed)
+		if serveErr = server.Serve(l); errors.Is(serveErr, http.ErrServerClosed) {
+			serveErr = nil
+		}
+	})
+	wg.Go(func() { runErr = s.broker.Run(context.WithoutCancel(ctx)) })
+
+	select {
+	case <-ctx.Done():
+	case <-failed:
+	}
+	// First no more requests, then no more tasks: a request that is being served
+	// may still enqueue one.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	err := errors.Join(server.Shutdown(grace), s.broker.Shutdown(grace))
+	wg.Wait()
+	return errors.Join(err, serveErr, runErr)
+}

@@ -1,0 +1,179 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/inproq/inproq/internal/settlement"
+	"github.com/inproq/inproq/store"
+)
+
+// A Batch is one invocation of the handler: the messages, the calls made on
+// them, and the functions it started.
+type Batch struct {
+	settlement.Ledger
+	// Deliveries are valid until the handler returns.
+	Deliveries []store.Delivery
+	// Backlog is what the queue holds without the batch.
+	Backlog store.Stats
+
+	scratch  *scratch // Deliveries belong to it
+	sum      survey
+	settings Settings
+	ctx      invocation // of the handler
+	settling invocation // of the settlement
+	log      *slog.Logger
+	counters *Counters
+	group    *sync.WaitGroup // that the goroutines of Spawn belong to
+	place    int             // in the engine's live
+	stuck    bool            // settled while the handler still runs; guarded by the engine's mu
+	settled  bool            // being settled: leases are not renewed any more; guarded likewise
+
+	mu      sync.Mutex
+	pending int           // functions started and not finished
+	idle    chan struct{} // closed when pending becomes 0; nil: nobody waits
+	closed  bool
+	errs    []error // of the functions
+}
+
+// newBatch makes a batch that begins now.
+func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
+	b := &Batch{Deliveries: x.found, scratch: x, settings: s, log: e.log, counters: e.cfg.Counters, group: &e.wg}
+	b.sum = surveyOf(x.found)
+	b.Backlog = e.backlog(len(x.found), &b.sum)
+	b.Init(len(x.found))
+	b.ctx.begin(e.work, s.MaxDuration)
+	return b
+}
+
+// NewDetached makes a batch of n messages that belongs to no engine, for calling
+// a handler in a test. Its settlement is read from the ledger.
+func NewDetached(ctx context.Context, n int, maxDelay time.Duration, log *slog.Logger) *Batch {
+	b := &Batch{log: log, counters: new(Counters), group: new(sync.WaitGroup)}
+	b.Init(n)
+	b.settings.MaxDelay = maxDelay
+	b.SetContext(ctx)
+	return b
+}
+
+// SetContext sets the context that functions of a detached batch get.
+func (b *Batch) SetContext(ctx context.Context) { b.ctx.begin(ctx, time.Hour) }
+
+// Withhold takes message i out of the handler's hands: its body does not decode.
+func (b *Batch) Withhold(i int, cause error) {
+	b.Retry(i, settlement.Retry{Cause: cause, Undecodable: true})
+	b.counters.Undecodable.Add(1)
+	d := &b.Deliveries[i]
+	b.log.Warn("message does not decode", "message_id", idText(d.ID), "attempts", d.Attempts, "err", cause)
+}
+
+// ClampDelay brings the delay of a retry, which cannot return an error, into its
+// range.
+func (b *Batch) ClampDelay(d time.Duration) time.Duration {
+	allowed := min(max(d, 0), b.settings.MaxDelay)
+	if allowed != d {
+		b.log.Warn("retry delay out of range", "delay", d, "allowed", allowed)
+	}
+	return allowed
+}
+
+// Remark logs a call that had no effect because of an earlier one, or because
+// the batch was settled.
+func (b *Batch) Remark(call string, id store.ID, effect settlement.Effect) {
+	switch effect {
+	case settlement.Ignored:
+		b.log.Warn("call ignored: an earlier one has decided otherwise", "call", call, "message_id", idText(id))
+	case settlement.Late:
+		b.log.Warn("call ignored: the batch is settled", "call", call, "message_id", idText(id))
+	}
+}
+
+// Spawn runs fn, with the invocation's context, as a part of the invocation: the
+// batch is settled when it has returned too, and its error or panic fails the
+// invocation. It does nothing when the batch is settled already.
+func (b *Batch) Spawn(fn func(ctx context.Context) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		b.log.Warn("call ignored: the batch is settled", "call", "Go")
+		return
+	}
+	b.pending++
+	b.group.Go(func() {
+		err := errGoexit
+		defer func() { b.finished(err) }()
+		err = protect(func() error { return fn(&b.ctx) })
+	})
+}
+
+// finished notes that one function is over.
+func (b *Batch) finished(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.errs = append(b.errs, err)
+	}
+	if b.pending--; b.pending == 0 && b.idle != nil {
+		close(b.idle)
+		b.idle = nil
+	}
+}
+
+// Join waits for the functions, also for those that they start, and returns the
+// outcome of the invocation: the handler's error with theirs.
+func (b *Batch) Join(err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.pending > 0 {
+		idle := make(chan struct{})
+		b.idle = idle
+		b.mu.Unlock()
+		<-idle
+		b.mu.Lock()
+	}
+	b.closed = true
+	if len(b.errs) == 0 {
+		return err
+	}
+	return errors.Join(append([]error{err}, b.errs...)...)
+}
+
+// A PanicError is what a handler panicked with.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// errGoexit is the outcome of a handler that ended its goroutine, as
+// testing.T.FailNow does.
+var errGoexit = errors.New("handler called runtime.Goexit")
+
+// Protect calls fn and turns a panic into an error.
+func (b *Batch) Protect(fn func() error) error { return protect(fn) }
+
+// protect calls fn and turns a panic into an error.
+func protect(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}
+
+// idText is a message's ID as people see it.
+func idText(id store.ID) string { return hex.EncodeToString(id[:]) }

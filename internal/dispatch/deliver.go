@@ -1,0 +1,125 @@
+package dispatch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/inproq/inproq/store"
+)
+
+// errStuck is the outcome of a batch that is settled while its handler still
+// runs.
+var errStuck = errors.New("handler has not returned")
+
+// A survey is what the messages of a batch add up to.
+type survey struct {
+	bytes int64
+	units uint64    // operations that they are billed as
+	first time.Time // when the oldest was sent
+}
+
+func surveyOf(found []store.Delivery) survey {
+	s := survey{first: found[0].Sent}
+	for i := range found {
+		n := len(found[i].Body)
+		s.bytes += int64(n)
+		s.units += OpUnits(n)
+		if found[i].Attempts > 1 && found[i].Sent.Before(s.first) {
+			s.first = found[i].Sent // others are in the order of sending
+		}
+	}
+	return s
+}
+
+// backlog is what the queue holds beside a batch that was just leased.
+func (e *Engine) backlog(n int, s *survey) store.Stats {
+	st, err := e.cfg.Store.Stats(e.base, e.cfg.Queue)
+	if err != nil {
+		return store.Stats{} // only shown to the handler: best effort
+	}
+	st.Messages, st.Bytes = max(st.Messages-int64(n), 0), max(st.Bytes-s.bytes, 0)
+	if st.Messages == 0 || !st.Oldest.Before(s.first) {
+		st.Oldest = time.Time{} // the oldest is in the batch: that of the rest is not known
+	}
+	return st
+}
+
+// begin puts a batch among those that run. The caller holds mu.
+func (e *Engine) begin(b *Batch) {
+	e.cfg.Counters.begin(b)
+	b.place = len(e.live)
+	e.live = append(e.live, b)
+	e.running++
+	e.delivered++
+	e.watchOver(b)
+}
+
+// run calls the handler with a batch, and settles what it decided. It reports
+// whether the calling goroutine is the filler from now on.
+func (e *Engine) run(b *Batch) (fill bool) {
+	var err error
+	returned := false
+	defer func() {
+		if !returned {
+			// The handler has ended this goroutine by runtime.Goexit. What is to
+			// be done still is; a filler gets a goroutine of its own.
+			if e.complete(b, errGoexit) {
+				e.wg.Go(e.life)
+			}
+		}
+	}()
+	err = protect(func() error { return e.cfg.Handle(&b.ctx, b) })
+	returned = true
+	return e.complete(b, err)
+}
+
+// complete ends an invocation whose handler has returned. It reports whether
+// the calling goroutine is the filler from now on.
+func (e *Engine) complete(b *Batch, err error) (fill bool) {
+	err = b.Join(err)
+	if err == nil && !time.Now().Before(b.ctx.deadline) {
+		err = b.ctx.overdue()
+	}
+	b.ctx.end()
+	if b.Seal() {
+		e.conclude(b, err)
+		b.scratch.free()
+	} else {
+		e.log.Warn("handler returned after its batch was settled without it", "after", time.Since(b.ctx.began))
+	}
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last := len(e.live) - 1
+	e.live[b.place] = e.live[last]
+	e.live[b.place].place = b.place
+	e.live[last] = nil
+	e.live = e.live[:last]
+	e.running--
+	if !e.filling && e.mayFill() {
+		e.filling = true
+		return true
+	}
+	e.notify()
+	return false
+}
+
+// conclude settles a sealed batch and lets the autoscaler know.
+func (e *Engine) conclude(b *Batch, outcome error) {
+	if outcome != nil {
+		e.reportFailure(b, outcome)
+	}
+	e.lastBeat(b)
+	e.settle(b, outcome)
+	e.scale(b, outcome != nil)
+}
+
+// reportFailure logs a failed invocation, once, with all that is known.
+func (e *Engine) reportFailure(b *Batch, outcome error) {
+	e.cfg.Counters.FailedBatches.Add(1)
+	attrs := []any{"messages", b.Len(), "after", time.Since(b.ctx.began), "err", outcome}
+	if p, ok := errors.AsType[*PanicError](outcome); ok {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	e.log.Error("handler failed", attrs...)
+}

@@ -1,0 +1,67 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/inproq/inproq/store"
+)
+
+// fill leases one batch: a full one, or what there is when the batch timeout
+// has passed since its first message. Most stores do the waiting themselves,
+// while the messages are not leased. One that returns early is asked for the
+// rest.
+func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) (err error) {
+	c := e.claim(s, drain)
+	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, c, x.found[:0])
+	if err != nil || !e.guarantee.Partial || len(x.found) == 0 {
+		return err
+	}
+	until := time.Now().Add(c.Linger)
+	for len(x.found) < c.Min {
+		left := time.Until(until)
+		if left <= 0 {
+			break
+		}
+		n := c.Max - len(x.found)
+		rest := store.Claim{Min: n, Max: n, Visibility: c.Visibility, Wait: left, Linger: left}
+		more, err := e.cfg.Store.Lease(ctx, e.cfg.Queue, rest, x.found)
+		if err != nil {
+			break // what is here is delivered or given back; the next lease will tell
+		}
+		x.found = more
+	}
+	return nil
+}
+
+// release gives messages back that no handler has seen.
+func (e *Engine) release(x *scratch) {
+	for i := range x.found {
+		x.list = append(x.list, store.Outcome{Lease: x.found[i].Lease, Verb: store.Release})
+	}
+	ctx := new(invocation)
+	ctx.begin(e.base, settleTime)
+	defer ctx.end()
+	_, _ = e.apply(ctx, x.list) // logged there
+}
+
+// A scratch holds the buffers of a batch: what was leased, and how it is settled.
+// A handler never sees them.
+type scratch struct {
+	found []store.Delivery
+	list  []store.Outcome
+}
+
+// scratches are shared by all engines; they are plain memory.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func newScratch() *scratch { return scratches.Get().(*scratch) }
+
+// free gives the buffers back.
+func (x *scratch) free() {
+	clear(x.found)
+	clear(x.list)
+	x.found, x.list = x.found[:0], x.list[:0]
+	scratches.Put(x)
+}

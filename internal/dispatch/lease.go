@@ -1,0 +1,177 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/inproq/inproq/store"
+)
+
+// sharedVisibility is how long the leases of a shared store hold. They are
+// renewed three times as often, so that messages of a process that died come
+// back within a minute. Other stores have one process: its leases simply cover
+// the longest life of a handler.
+const sharedVisibility = time.Minute
+
+// The waits between attempts to reach a store that does not answer.
+const (
+	firstWait = 50 * time.Millisecond
+	lastWait  = 5 * time.Second
+)
+
+// fillAndRun is the life of a goroutine of the engine. It begins as the filler.
+func (e *Engine) fillAndRun() {
+	for {
+		b := e.next()
+		if b == nil || !e.run(b) {
+			return
+		}
+	}
+}
+
+// next leases the next batch and hands the role of the filler on. It returns
+// nil when there is to be no filler, or no batch, any more.
+func (e *Engine) next() *Batch {
+	var trouble outage
+	for {
+		e.mu.Lock()
+		if !e.mayFill() {
+			e.filling = false
+			e.notify()
+			e.mu.Unlock()
+			return nil
+		}
+		settings, fetch, drain := e.settings, e.fetch, e.phase == draining
+		e.mu.Unlock()
+
+		x := newScratch()
+		err := e.collect(fetch, &settings, drain, x)
+		switch {
+		case err == nil:
+			trouble.over(e.log, "lease")
+		case fetch.Err() != nil:
+			// Interrupted: look again.
+		case errors.Is(err, store.ErrQueueNotFound), errors.Is(err, store.ErrClosed):
+			e.end(err)
+		case errors.Is(err, store.ErrPaused):
+			// Only a Lease that does not wait says so: as good as empty.
+		default:
+			trouble.pause(fetch, e.log, "lease", err)
+		}
+		if b, done := e.handOn(settings, fetch, drain, x); done {
+			return b
+		}
+	}
+}
+
+// handOn makes a batch of what was leased, unless the filler was interrupted
+// meanwhile, and hands its role on. It reports whether the caller is the filler
+// no more; then it has a batch, or nothing is left to drain.
+func (e *Engine) handOn(s Settings, fetch context.Context, drain bool, x *scratch) (b *Batch, done bool) {
+	if len(x.found) > 0 {
+		b = e.newBatch(s, x)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	interrupted := fetch.Err() != nil
+	if b != nil && interrupted {
+		e.mu.Unlock()
+		e.release(x)
+		e.mu.Lock()
+	}
+	if b == nil || interrupted {
+		x.free()
+		b = nil
+	}
+	if b != nil {
+		e.begin(b)
+	}
+	if done = b != nil || drain && !interrupted; done {
+		e.filling = false
+		if b != nil {
+			e.fillIfFree()
+		}
+		e.notify()
+	}
+	return b, done
+}
+
+// collect leases a batch and takes out the messages that have no attempt left.
+// It finds none when drain is set and none is ready.
+func (e *Engine) collect(ctx context.Context, s *Settings, drain bool, x *scratch) error {
+	for {
+		if err := e.fill(ctx, s, drain, x); err != nil || len(x.found) == 0 {
+			return err
+		}
+		if x.found = e.bury(s, x.found); len(x.found) > 0 {
+			return nil
+		}
+	}
+}
+
+// claim is what a full batch asks of the store.
+func (e *Engine) claim(s *Settings, drain bool) store.Claim {
+	c := store.Claim{Min: s.BatchSize, Max: s.BatchSize, Visibility: e.visibility(s), Wait: -1, Linger: s.BatchTimeout}
+	if drain || s.BatchTimeout <= 0 {
+		c.Min, c.Linger = 1, 0
+	}
+	if drain {
+		c.Wait = 0
+	}
+	return c
+}
+
+// visibility is how long a lease must hold.
+func (e *Engine) visibility(s *Settings) time.Duration {
+	if e.guarantee.Shared {
+		return sharedVisibility
+	}
+	return s.MaxDuration + e.cfg.Grace + 2*settleTime
+}
+
+// end stops the engine because there is nothing to deliver from any more.
+func (e *Engine) end(err error) {
+	e.mu.Lock()
+	was := e.phase
+	e.stop()
+	e.mu.Unlock()
+	if was != stopped {
+		e.cfg.Ended(err)
+	}
+}
+
+// An outage is a time during which a call to the store fails. It is logged once
+// when it begins and once when it is over.
+type outage struct {
+	err  error
+	wait time.Duration
+}
+
+// pause waits before the next attempt, longer each time. It reports false when
+// ctx ended.
+func (o *outage) pause(ctx context.Context, log *slog.Logger, doing string, err error) bool {
+	if o.err == nil {
+		o.wait = firstWait
+		log.Error(doing+" failed, trying again", "err", err)
+	}
+	o.err = err
+	t := time.NewTimer(o.wait)
+	defer t.Stop()
+	o.wait = min(2*o.wait, lastWait)
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// over notes a success.
+func (o *outage) over(log *slog.Logger, doing string) {
+	if o.err != nil {
+		log.Info(doing + " works again")
+		o.err = nil
+	}
+}

@@ -1,0 +1,174 @@
+package settlement
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Effect is what a call on a ledger did.
+type Effect uint8
+
+// The effects of a call.
+const (
+	// Recorded: the call counts.
+	Recorded Effect = iota
+	// Redundant: it asked for what is the case already.
+	Redundant
+	// Ignored: an earlier call has decided otherwise.
+	Ignored
+	// Late: the ledger was sealed.
+	Late
+)
+
+// A Ledger records the calls made on one batch. Its methods are safe for
+// concurrent use. The zero value is not usable; see Init.
+//
+// Ack, by far the most frequent call, takes no lock: one load and one
+// compare-and-swap.
+type Ledger struct {
+	all    atomic.Uint32 // a Call, and the bit sealed
+	own    []atomic.Uint32
+	mu     sync.Mutex // guards what follows, and the setting of all
+	retry  []Retry    // by message; nil until the first retry
+	retry0 Retry      // of RetryAll
+}
+
+const sealed = 1 << 8
+
+// Init prepares the ledger for a batch of n messages.
+func (l *Ledger) Init(n int) { l.own = make([]atomic.Uint32, n) }
+
+// Len returns the number of messages.
+func (l *Ledger) Len() int { return len(l.own) }
+
+// Ack records an acknowledgement of message i.
+func (l *Ledger) Ack(i int) Effect {
+	all := l.all.Load()
+	switch {
+	case all&sealed != 0:
+		return Late
+	case l.own[i].Load() == uint32(Acked) || all == uint32(Acked):
+		return Redundant
+	case all == uint32(Retried):
+		return Ignored
+	case l.own[i].CompareAndSwap(uint32(None), uint32(Acked)):
+		return Recorded
+	case l.own[i].Load() == uint32(Acked):
+		return Redundant // another goroutine was faster
+	}
+	return Ignored
+}
+
+// Retry records a retry of message i. Of several the last one's delay counts,
+// also when it has none.
+func (l *Ledger) Retry(i int, r Retry) Effect {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all.Load()
+	switch {
+	case all&sealed != 0:
+		return Late
+	case all == uint32(Acked):
+		return Ignored
+	case !l.own[i].CompareAndSwap(uint32(None), uint32(Retried)) && l.own[i].Load() != uint32(Retried):
+		return Ignored
+	}
+	if l.retry == nil {
+		l.retry = make([]Retry, len(l.own))
+	}
+	l.retry[i] = r
+	return Recorded
+}
+
+// AckAll records an acknowledgement of all messages without a call of their
+// own.
+func (l *Ledger) AckAll() Effect {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch all := l.all.Load(); {
+	case all&sealed != 0:
+		return Late
+	case all == uint32(Retried):
+		return Ignored
+	case all == uint32(Acked):
+		return Redundant
+	}
+	l.all.Store(uint32(Acked))
+	return Recorded
+}
+
+// RetryAll records a retry of all messages without a call of their own. A later
+// call replaces what it says anew.
+func (l *Ledger) RetryAll(r Retry) Effect {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch all := l.all.Load(); {
+	case all&sealed != 0:
+		return Late
+	case all == uint32(Acked):
+		return Ignored
+	}
+	l.all.Store(uint32(Retried))
+	if r.HasDelay {
+		l.retry0.Delay, l.retry0.HasDelay = r.Delay, true
+	}
+	if r.Cause != nil {
+		l.retry0.Cause = r.Cause
+	}
+	return Recorded
+}
+
+// Seal ends the recording: later calls do nothing. It reports whether this call
+// was the one that sealed.
+func (l *Ledger) Seal() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all.Load()
+	l.all.Store(all | sealed)
+	return all&sealed == 0
+}
+
+// A Record is what a sealed ledger holds.
+type Record struct {
+	own   []atomic.Uint32
+	retry []Retry
+	all   Call
+	all0  Retry
+}
+
+// Record returns what was called. The ledger must be sealed.
+func (l *Ledger) Record() Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Record{own: l.own, retry: l.retry, all: Call(l.all.Load() &^ sealed), all0: l.retry0}
+}
+
+// Acked reports whether message i is acknowledged; it is the quick form of
+// Verdict for what happens to most.
+func (r *Record) Acked(i int, outcome error) bool {
+	switch Call(r.own[i].Load()) {
+	case Acked:
+		return true
+	case None:
+		return r.all == Acked || r.all == None && outcome == nil
+	}
+	return false
+}
+
+// Verdict decides message i, given how the invocation ended.
+func (r *Record) Verdict(i int, outcome error) Verdict {
+	own, retry := r.Own(i)
+	return Decide(own, retry, r.all, r.all0, outcome)
+}
+
+// Own returns what was called for message i.
+func (r *Record) Own(i int) (Call, Retry) {
+	call := Call(r.own[i].Load())
+	if call != Retried || r.retry == nil {
+		return call, Retry{}
+	}
+	return call, r.retry[i]
+}
+
+// All returns what was called for the batch.
+func (r *Record) All() (Call, Retry) { return r.all, r.all0 }

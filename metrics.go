@@ -1,0 +1,153 @@
+package inproq
+
+import (
+	"context"
+	"time"
+
+	"github.com/inproq/inproq/store"
+)
+
+// Metrics describe a queue's backlog: the messages that are not acknowledged yet,
+// those that are delayed or with a handler included.
+//
+// See https://developers.cloudflare.com/queues/observability/metrics/.
+type Metrics struct {
+	BacklogCount int64
+	// BacklogBytes is the sum of the bodies' sizes.
+	BacklogBytes int64
+	// OldestMessageTimestamp is when the oldest of them was sent. Zero: there are
+	// none, or it is not known.
+	OldestMessageTimestamp time.Time
+}
+
+func (m *Metrics) set(st *store.Stats) {
+	m.BacklogCount, m.BacklogBytes, m.OldestMessageTimestamp = st.Messages, st.Bytes, st.Oldest
+}
+
+// Backlog divides a queue's messages by what they wait for. A number that the
+// store cannot tell cheaply is -1.
+type Backlog struct {
+	Ready   int64 // wait for a handler
+	Delayed int64 // wait for a delay or a retry delay to pass
+	Leased  int64 // are with a handler
+	Bytes   int64 // of all bodies
+	Oldest  time.Time
+}
+
+// ScaleDecision is what the autoscaler made of a finished batch, and why: the
+// rule that had the last word, and the figures it went by.
+type ScaleDecision struct {
+	Time           time.Time
+	From, To       int    // handlers that may run at once
+	Rule           string // "grow", "shrink", "steady", "hold", "errors", "recover" or "ceiling"
+	ArrivalRate    float64
+	ServiceSeconds float64 // wall time of an invocation
+	FailureRate    float64 // of invocations
+	Ready          int64
+}
+
+// Stats count what happened to a queue's messages in this process since the
+// broker was made. Each is exact when no call is under way.
+type Stats struct {
+	Sent         uint64 // accepted
+	Delivered    uint64 // handed to a handler, retries included
+	Acked        uint64
+	Retried      uint64
+	DeadLettered uint64 // moved to the dead-letter queue
+	Dropped      uint64 // deleted because no attempts were left
+	Expired      uint64 // deleted because their retention was over
+	Undecodable  uint64 // deliveries withheld from the handler
+	LeasesLost   uint64 // settled too late: the message is delivered again
+	Batches      uint64 // invocations of the handler
+	// FailedBatches are invocations that ended in an error, a panic, or too late.
+	FailedBatches uint64
+	// Ops are operations as Cloudflare bills them: one for each started 64 KB of
+	// a message that is written, read (each delivery) or deleted.
+	Ops struct{ Write, Read, Delete uint64 }
+
+	Running   int // handlers that run now
+	Limit     int // handlers that may
+	LastScale ScaleDecision
+	// Lag is how long before its delivery the oldest message of the latest batch
+	// was sent.
+	Lag time.Duration
+}
+
+// Metrics describe a queue's backlog now.
+//
+// Errors: [ErrQueueNotFound], and the store's.
+func (b *Broker) Metrics(ctx context.Context, name string) (Metrics, error) {
+	var m Metrics
+	st, err := b.stats(ctx, name)
+	m.set(&st)
+	return m, err
+}
+
+// Backlog describes a queue's backlog in more detail.
+//
+// Errors: [ErrQueueNotFound], and the store's.
+func (b *Broker) Backlog(ctx context.Context, name string) (Backlog, error) {
+	st, err := b.stats(ctx, name)
+	if err != nil {
+		return Backlog{}, err
+	}
+	bl := Backlog{Ready: -1, Delayed: st.Delayed, Leased: st.Leased, Bytes: st.Bytes, Oldest: st.Oldest}
+	if st.Delayed >= 0 && st.Leased >= 0 {
+		bl.Ready = st.Messages - st.Delayed - st.Leased
+	}
+	return bl, nil
+}
+
+func (b *Broker) stats(ctx context.Context, name string) (store.Stats, error) {
+	if err := checkName(name); err != nil {
+		return store.Stats{}, err
+	}
+	st, err := b.store.Stats(ctx, name)
+	return st, fromStore(err, name)
+}
+
+// statsTimeout bounds what Stats, which has no context, asks of the store.
+const statsTimeout = time.Second
+
+// Stats count what happened to a queue's messages in this process. They are zero
+// for a queue that this broker has not met.
+func (b *Broker) Stats(name string) Stats {
+	ep := b.known(name)
+	if ep == nil {
+		return Stats{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
+	defer cancel()
+	if st, err := b.store.Stats(ctx, name); err == nil && st.Expired >= 0 {
+		ep.expired.Store(uint64(st.Expired))
+	}
+	return ep.stats()
+}
+
+// stats reads the counters. The expired are those last heard of.
+func (ep *endpoint) stats() Stats {
+	c := &ep.counters
+	s := Stats{
+		Sent:          ep.sent.Load(),
+		Delivered:     c.Delivered.Load(),
+		Acked:         c.Acked.Load(),
+		Retried:       c.Retried.Load(),
+		DeadLettered:  c.DeadLettered.Load(),
+		Dropped:       c.Dropped.Load(),
+		Expired:       ep.expired.Load(),
+		Undecodable:   c.Undecodable.Load(),
+		LeasesLost:    c.LeasesLost.Load(),
+		Batches:       c.Batches.Load(),
+		FailedBatches: c.FailedBatches.Load(),
+		Lag:           time.Duration(c.Lag.Load()),
+	}
+	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
+	s.Ops.Read = c.ReadOps.Load()
+	s.Ops.Delete = c.DeleteOps.Load() + s.Expired
+	if e := ep.engine(); e != nil {
+		st := e.State()
+		s.Running, s.Limit = st.Running, st.Limit
+		s.LastScale = ScaleDecision(st.LastScale)
+	}
+	return s
+}

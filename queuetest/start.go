@@ -1,0 +1,41 @@
+// Package queuetest helps to test code that uses inproq.
+//
+// There is nothing to mock: a broker in memory is the real thing, fast, and runs
+// inside a testing/synctest bubble, where a delay of 12 hours passes at once.
+//
+//   - [Start] runs a broker for the length of a test.
+//   - A [Recorder] is a producer that keeps what is sent, for code that only
+//     sends.
+//   - [NewBatch] makes a batch to call one handler with, and a [Result] tells what
+//     it made of it.
+//
+// The package uses only the standard library.
+package queuetest
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/inproq/inproq"
+)
+
+// Start runs the broker until the test ends. Then it shuts it down, which with
+// the broker's own store delivers all that is ready, and fails the test if that
+// took handlers being cancelled or a consumer could not start. In a synctest
+// bubble call it with the bubble's t.
+func Start(t testing.TB, b *inproq.Broker) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) // t's own ends before the cleanups
+	var run sync.WaitGroup
+	var err error
+	run.Go(func() { err = b.Run(ctx) })
+	t.Cleanup(func() {
+		t.Helper()
+		cancel()
+		run.Wait()
+		if err != nil {
+			t.Errorf("queuetest: the broker's Run returned: %v", err)
+		}
+	})
+}

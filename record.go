@@ -1,0 +1,173 @@
+package inproq
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/inproq/inproq/store"
+)
+
+// A record is what is known of a queue: the store's record, with its settings
+// taken apart.
+type record struct {
+	store.Queue
+	settings
+}
+
+// settings is the part of a queue's record that the store keeps without reading
+// it. Durations are in nanoseconds, and fields at their default are left out.
+type settings struct {
+	ID            string            `json:"id"`
+	Created       time.Time         `json:"created"`
+	Modified      time.Time         `json:"modified,omitzero"`
+	DeliveryDelay time.Duration     `json:"delivery_delay,omitempty"`
+	ContentType   ContentType       `json:"content_type,omitempty"`
+	Declared      *QueueConfig      `json:"declared,omitempty"` // by code, last
+	Consumer      *consumerRecord   `json:"consumer,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// consumerRecord is a queue's consumer. Its settings have the values they stand
+// for, as ConsumerConfig.normalize leaves them.
+type consumerRecord struct {
+	ID       string           `json:"id"`
+	Kind     ConsumerKind     `json:"kind"`
+	Name     string           `json:"name"`
+	Created  time.Time        `json:"created"`
+	Settings consumerSettings `json:"settings"`
+	Declared consumerSettings `json:"declared"` // by code, last
+}
+
+type consumerSettings struct {
+	BatchSize       int           `json:"batch_size"`
+	BatchTimeout    time.Duration `json:"batch_timeout"`
+	MaxRetries      int           `json:"max_retries"`
+	RetryDelay      time.Duration `json:"retry_delay"`
+	MaxConcurrency  int           `json:"max_concurrency"`
+	DeadLetterQueue string        `json:"dead_letter_queue"`
+}
+
+func settingsOf(c *ConsumerConfig) consumerSettings {
+	return consumerSettings{
+		BatchSize:       c.MaxBatchSize,
+		BatchTimeout:    c.MaxBatchTimeout,
+		MaxRetries:      c.MaxRetries,
+		RetryDelay:      c.RetryDelay,
+		MaxConcurrency:  c.MaxConcurrency,
+		DeadLetterQueue: c.DeadLetterQueue,
+	}
+}
+
+// declare applies what code declares now to what is in force: only the fields
+// that differ from what it declared last, so that a restart does not undo what
+// an operator has changed meanwhile.
+func declare[T comparable](inForce *T, last, now T) {
+	if last != now {
+		*inForce = now
+	}
+}
+
+func (s *consumerSettings) declare(last, now *consumerSettings) {
+	declare(&s.BatchSize, last.BatchSize, now.BatchSize)
+	declare(&s.BatchTimeout, last.BatchTimeout, now.BatchTimeout)
+	declare(&s.MaxRetries, last.MaxRetries, now.MaxRetries)
+	declare(&s.RetryDelay, last.RetryDelay, now.RetryDelay)
+	declare(&s.MaxConcurrency, last.MaxConcurrency, now.MaxConcurrency)
+	declare(&s.DeadLetterQueue, last.DeadLetterQueue, now.DeadLetterQueue)
+}
+
+// declare does the same for a queue.
+func (r *record) declare(now QueueConfig) {
+	last := r.Declared
+	if last == nil {
+		last = &QueueConfig{DeliveryDelay: -1, MessageRetentionPeriod: -1, ContentType: "-"} // nothing: all differ
+	}
+	declare(&r.DeliveryDelay, last.DeliveryDelay, now.DeliveryDelay)
+	declare(&r.Retention, last.MessageRetentionPeriod, now.MessageRetentionPeriod)
+	declare(&r.ContentType, last.ContentType, now.ContentType)
+	r.Declared = &now
+}
+
+// newRecord makes the record of a queue to be created.
+func newRecord(name string, cfg QueueConfig) *record {
+	return &record{
+		Queue: store.Queue{Name: name, Retention: cfg.MessageRetentionPeriod},
+		settings: settings{
+			ID:            newID(),
+			Created:       now(),
+			DeliveryDelay: cfg.DeliveryDelay,
+			ContentType:   cfg.ContentType,
+		},
+	}
+}
+
+// newID makes the id of a queue or a consumer: 32 hex digits.
+func newID() string { return MessageID(uuid.New()).String() }
+
+// now is the time for records: without the monotonic reading, which would not
+// survive being stored.
+func now() time.Time { return time.Now().UTC().Round(0) }
+
+// parseRecord takes a store's record apart.
+func parseRecord(q store.Queue) (*record, error) {
+	r := &record{Queue: q}
+	if q.Deleted {
+		return r, nil // a tombstone has none
+	}
+	if err := json.Unmarshal(q.Settings, &r.settings); err != nil {
+		return nil, fmt.Errorf("inproq: queue %q: settings in the store are malformed: %w", q.Name, err)
+	}
+	return r, nil
+}
+
+// pack returns the record in the form of the store.
+func (r *record) pack() (store.Queue, error) {
+	q := r.Queue
+	var err error
+	q.Settings, err = json.Marshal(&r.settings)
+	return q, err
+}
+
+// equal reports whether both say the same; their revisions and times of
+// modification do not matter.
+func (r *record) equal(other *record) bool {
+	a, errA := r.pack()
+	b, errB := other.pack()
+	return errA == nil && errB == nil && a.Paused == b.Paused && a.Retention == b.Retention && string(a.Settings) == string(b.Settings)
+}
+
+// info is the public view.
+func (r *record) info() QueueInfo {
+	info := QueueInfo{
+		ID: r.ID, Name: r.Name, CreatedAt: r.Created, ModifiedAt: r.Modified,
+		Settings: QueueConfig{
+			DeliveryDelay:          fromZero(r.DeliveryDelay),
+			MessageRetentionPeriod: r.Retention,
+			ContentType:            r.ContentType,
+		},
+		DeliveryPaused: r.Paused,
+		Annotations:    maps.Clone(r.Annotations),
+		Revision:       r.Revision,
+	}
+	if info.ModifiedAt.IsZero() {
+		info.ModifiedAt = r.Created
+	}
+	if c := r.Consumer; c != nil {
+		info.Consumer = &ConsumerInfo{
+			ID: c.ID, Queue: r.Name, CreatedAt: c.Created,
+			ConsumerSpec: ConsumerSpec{Kind: c.Kind, Script: c.Name, Settings: ConsumerSettings{
+				MaxBatchSize:    c.Settings.BatchSize,
+				MaxBatchTimeout: fromZero(c.Settings.BatchTimeout),
+				MaxRetries:      fromZero(c.Settings.MaxRetries),
+				RetryDelay:      fromZero(c.Settings.RetryDelay),
+				MaxConcurrency:  c.Settings.MaxConcurrency,
+				DeadLetterQueue: c.Settings.DeadLetterQueue,
+			}},
+		}
+	}
+	return info
+}

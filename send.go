@@ -1,0 +1,290 @@
+package inproq
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/inproq/inproq/internal/headers"
+	"github.com/inproq/inproq/store"
+)
+
+// MessageSendRequest is one message of a SendBatch.
+type MessageSendRequest[T any] struct {
+	Body        T
+	ContentType ContentType       // "": that of the batch, or else the queue's
+	Delay       time.Duration     // 0: that of the batch, or else the queue's; NoDelay: none
+	Headers     map[string]string // added to those of the batch; this message's win
+}
+
+// Bodies makes the argument of SendBatch from bodies alone.
+func Bodies[T any](bodies ...T) []MessageSendRequest[T] {
+	msgs := make([]MessageSendRequest[T], len(bodies))
+	for i := range bodies {
+		msgs[i].Body = bodies[i]
+	}
+	return msgs
+}
+
+// SendResult is what became of a send.
+type SendResult struct {
+	ID MessageID
+	// Metrics describe the backlog before the message was added.
+	Metrics Metrics
+}
+
+// SendBatchResult is what became of a batch.
+type SendBatchResult struct {
+	IDs []MessageID // in the order of the messages
+	// Metrics describe the backlog before the batch was added.
+	Metrics Metrics
+}
+
+// A SendOption says more about a send: [Delay], [ContentAs], [Header].
+type SendOption interface{ sendOption() }
+
+// ContentAs sends a body with another content type than the queue's.
+func ContentAs(ct ContentType) SendOption { return contentOption{ct} }
+
+// Header adds a header. Keys have 1 to 64 letters, digits and dashes and do not
+// begin with "Inproq-"; values are UTF-8 in one line; all keys and values of a
+// message together have at most Limits.MaxHeaderBytes.
+func Header(key, value string) SendOption { return headerOption{key, value} }
+
+type contentOption struct{ ct ContentType }
+
+type headerOption struct{ key, value string }
+
+func (contentOption) sendOption() {}
+func (headerOption) sendOption()  {}
+
+// manner is how a message is sent: with which encoding, delay and headers. Until
+// it is completed, an empty content type and hasDelay tell what is left to the
+// queue.
+type manner struct {
+	ct       ContentType
+	delay    time.Duration
+	hasDelay bool
+	headers  map[string]string
+}
+
+func mannerOf(opts []SendOption) (w manner) {
+	for _, o := range opts {
+		switch o := o.(type) {
+		case DelayOption:
+			w.delay, w.hasDelay = o.d, true
+		case contentOption:
+			w.ct = o.ct
+		case headerOption:
+			if w.headers == nil {
+				w.headers = make(map[string]string)
+			}
+			w.headers[o.key] = o.value
+		}
+	}
+	return w
+}
+
+// override applies what a message of a batch says for itself.
+func (w *manner) override(ct ContentType, delay time.Duration, h map[string]string) {
+	if ct != "" {
+		w.ct = ct
+	}
+	switch {
+	case delay == NoDelay:
+		w.delay, w.hasDelay = 0, true
+	case delay != 0:
+		w.delay, w.hasDelay = delay, true
+	}
+	if len(h) > 0 {
+		all := make(map[string]string, len(w.headers)+len(h))
+		maps.Copy(all, w.headers)
+		maps.Copy(all, h)
+		w.headers = all
+	}
+}
+
+// complete checks what was said, and fills in what was not.
+func (w *manner) complete(p *policy, initial ContentType, l *Limits) (err error) {
+	if w.ct == "" {
+		w.ct = cmp.Or(p.ctype, initial)
+	} else if w.ct, err = parseContentType(w.ct); err != nil {
+		return err
+	}
+	if !w.hasDelay {
+		w.delay = p.delay
+		return nil
+	}
+	return l.checkDelay(w.delay)
+}
+
+// Send sends one message. When it returns nil the store has accepted it: the
+// message is delivered at least once, or ends in the dead-letter queue, or is past
+// its retention, under the failures that the store's Guarantee names. The body is
+// encoded before Send returns and may be changed then.
+//
+// It may be called from any goroutine, before the broker runs and until the last
+// handler has returned. In memory it takes no lock that another sender waits
+// for, and allocates nothing for a []byte.
+//
+// See https://developers.cloudflare.com/queues/configuration/javascript-apis/#queue.
+//
+// Errors: [ErrMessageTooLarge], [ErrContentType], [ErrDelayOutOfRange],
+// [ErrInvalidHeader], [ErrTooManyRequests], [ErrStorageLimitExceeded],
+// [ErrQueueNotFound], [ErrBrokerClosed], ctx's, and the store's.
+func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (SendResult, error) {
+	var res SendResult
+	err := q.send(ctx, nil, body, opts, &res)
+	return res, err
+}
+
+// SendBatch sends up to 100 messages with up to 256,000 bytes of bodies, all or
+// none. Options apply to each message that does not say otherwise. A batch costs
+// one call of the store.
+//
+// Errors: those of Send, with the index of the message, [ErrEmptyBatch] and
+// [ErrBatchTooLarge].
+func (q *Queue[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], opts ...SendOption) (SendBatchResult, error) {
+	return q.sendBatch(ctx, nil, msgs, opts)
+}
+
+// outgoing holds the prepared messages of a send. A store keeps none of it.
+type outgoing struct {
+	msgs   []store.Message
+	before store.Stats
+}
+
+var outgoings = sync.Pool{New: func() any { return &outgoing{msgs: make([]store.Message, 1)} }}
+
+// newOutgoing returns room for n messages.
+func newOutgoing(n int) *outgoing {
+	out := outgoings.Get().(*outgoing)
+	if cap(out.msgs) < n {
+		out.msgs = make([]store.Message, n)
+	}
+	out.msgs = out.msgs[:n]
+	return out
+}
+
+// free forgets the messages and gives the room back.
+func (out *outgoing) free() {
+	clear(out.msgs)
+	outgoings.Put(out)
+}
+
+// send is Send. Its result is written in place: copying it up, and the store's
+// stats with it, would cost as much as storing the message.
+func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
+	p := q.ep.sendPolicy()
+	w := manner{ct: cmp.Or(p.ctype, q.initial), delay: p.delay}
+	if len(opts) > 0 {
+		w = mannerOf(opts)
+		if err := w.complete(p, q.initial, &q.ep.broker.limits); err != nil {
+			return q.wrap(err)
+		}
+	}
+	out, now := newOutgoing(1), q.ep.broker.now()
+	defer out.free()
+	if err := q.prepare(&out.msgs[0], 0, body, &w, now.UnixMilli()); err != nil {
+		return q.wrap(err)
+	}
+	if err := q.ep.enqueue(ctx, tx, out, now); err != nil {
+		return err
+	}
+	res.ID = MessageID(out.msgs[0].ID)
+	res.Metrics.set(&out.before)
+	return nil
+}
+
+func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequest[T], opts []SendOption) (res SendBatchResult, err error) {
+	b := q.ep.broker
+	if err := b.limits.checkCount(len(reqs), b.guarantee.AtomicSend); err != nil {
+		return res, q.wrap(err)
+	}
+	p, common := q.ep.sendPolicy(), mannerOf(opts)
+	if err := b.limits.checkDelay(common.delay); err != nil {
+		return res, q.wrap(withCode(10202, err))
+	}
+	out, now := newOutgoing(len(reqs)), b.now()
+	defer out.free()
+	size := 0
+	for i := range reqs {
+		w := common
+		w.override(reqs[i].ContentType, reqs[i].Delay, reqs[i].Headers)
+		err := w.complete(p, q.initial, &b.limits)
+		if err == nil {
+			err = q.prepare(&out.msgs[i], i, reqs[i].Body, &w, now.UnixMilli())
+		}
+		if err != nil {
+			return res, q.wrap(fmt.Errorf("%w (message %d)", err, i))
+		}
+		size += len(out.msgs[i].Body)
+	}
+	if size > b.limits.MaxBatchBytes {
+		return res, q.wrap(fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, size, b.limits.MaxBatchBytes))
+	}
+	ids := make([]MessageID, len(reqs))
+	for i := range out.msgs {
+		ids[i] = MessageID(out.msgs[i].ID)
+	}
+	if err := q.ep.enqueue(ctx, tx, out, now); err != nil {
+		return res, err
+	}
+	res.IDs = ids
+	res.Metrics.set(&out.before)
+	return res, nil
+}
+
+func (q *Queue[T]) wrap(err error) error { return fmt.Errorf("%w (queue %q)", err, q.ep.name) }
+
+// prepare encodes and checks message i of a send.
+func (q *Queue[T]) prepare(m *store.Message, i int, body T, w *manner, unixMilli int64) (err error) {
+	limits := &q.ep.broker.limits
+	if m.Body, err = q.codec.encode(body, w.ct); err != nil {
+		return err
+	}
+	if len(m.Body) > limits.MaxMessageBytes {
+		return &MessageTooLargeError{Index: i, Part: "body", Size: len(m.Body), Limit: limits.MaxMessageBytes}
+	}
+	m.ID, m.ContentType, m.Delay = newMessageID(unixMilli), string(w.ct), w.delay
+	if w.headers != nil {
+		m.Headers, err = limits.encodeHeaders(i, w.headers)
+	}
+	return err
+}
+
+func (l *Limits) checkCount(n, atomic int) error {
+	if atomic == 0 {
+		atomic = math.MaxInt
+	}
+	switch limit := min(l.MaxBatchMessages, atomic); {
+	case n == 0:
+		return fmt.Errorf("%w: at least one message is required", ErrEmptyBatch)
+	case n > limit:
+		return withCode(10206, fmt.Errorf("%w: %d messages, the limit is %d", ErrBatchTooLarge, n, limit))
+	}
+	return nil
+}
+
+func (l *Limits) checkDelay(d time.Duration) error {
+	if d < 0 || d > l.MaxDelay {
+		return fmt.Errorf("%w: %v, allowed: 0s to %v", ErrDelayOutOfRange, d, l.MaxDelay)
+	}
+	return nil
+}
+
+func (l *Limits) encodeHeaders(i int, h map[string]string) ([]byte, error) {
+	for k, v := range h {
+		if err := headers.Check(k, v); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalidHeader, err)
+		}
+	}
+	if n := headers.Size(h); n > l.MaxHeaderBytes {
+		return nil, &MessageTooLargeError{Index: i, Part: "headers", Size: n, Limit: l.MaxHeaderBytes}
+	}
+	return headers.Encode(h), nil
+}

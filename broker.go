@@ -24,7 +24,7 @@ type Broker struct {
 	store     store.Store
 	owned     bool // the store is ours to close
 	guarantee store.Guarantee
-	timed     store.Timed // the store, if it can take the time from the caller
+	local     store.Local // the store, if it is in this process
 	log       *slog.Logger
 	limits    Limits
 	grace     time.Duration // ShutdownTimeout
@@ -78,13 +78,19 @@ func NewBroker(cfg Config) (*Broker, error) {
 	}
 	b.late, b.hurry = context.WithCancel(context.Background())
 	b.guarantee = b.store.Guarantee()
-	b.timed, _ = b.store.(store.Timed)
+	b.local, _ = b.store.(store.Local)
 	b.catalog = catalog{store: b.store, follow: b.follow, queues: make(map[string]store.Queue)}
 	return b, nil
 }
 
-// now is time.Now, by one reading of the monotonic clock: half the cost.
-func (b *Broker) now() time.Time { return b.epoch.Add(time.Since(b.epoch)) }
+// unixNano is the time for message ids: one reading of the monotonic clock, if
+// possible the one that the store needs too.
+func (b *Broker) unixNano() int64 {
+	if b.local != nil {
+		return b.local.Now()
+	}
+	return b.epoch.UnixNano() + int64(time.Since(b.epoch))
+}
 
 // Run delivers messages until ctx ends or Shutdown is called, and then shuts
 // down:

@@ -20,7 +20,7 @@ type endpoint struct {
 	name   string
 	policy atomic.Pointer[policy] // nil: the queue is not known to exist
 
-	sent        atomic.Uint64 // accepted messages
+	sent        stripes       // accepted messages
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
 	expired     atomic.Uint64 // as last heard from the store
 	nearlyFull  atomic.Bool   // the backlog may be close to its limit
@@ -37,6 +37,7 @@ type policy struct {
 	delay    time.Duration
 	ctype    ContentType // "": as the type wants
 	revision uint64
+	inlet    store.Inlet // nil: the store has none
 }
 
 // follow takes over a record that may be newer.
@@ -49,6 +50,8 @@ func (ep *endpoint) follow(r *record) {
 		}
 		if r.Deleted {
 			p = nil
+		} else if ep.broker.local != nil {
+			p.inlet, _ = ep.broker.local.Inlet(ep.name) // gone already: Enqueue will say so
 		}
 		if ep.policy.CompareAndSwap(old, p) {
 			break
@@ -132,43 +135,80 @@ func (ep *endpoint) sendPolicy() *policy {
 	return &policy{} // deleted: the store will say so
 }
 
-// enqueue sends prepared messages, within the application's transaction tx
-// unless that is nil, and notes the stats from before.
-func (ep *endpoint) enqueue(ctx context.Context, tx any, out *outgoing, now time.Time) (err error) {
+// admit checks a send before it goes to the store.
+func (ep *endpoint) admit(ctx context.Context, n, size int, now int64) error {
 	b := ep.broker
 	if b.phase.Load() == closed {
 		return ErrBrokerClosed
 	}
-	if ep.limiter != nil && !ep.limiter.allow(now.Sub(b.epoch), len(out.msgs)) {
+	if ep.limiter != nil && !ep.limiter.allow(time.Duration(now), n) {
 		return fmt.Errorf("%w: queue %q takes %d messages a second", ErrTooManyRequests, ep.name, b.limits.MessagesPerSecond)
 	}
 	if ep.nearlyFull.Load() {
-		if err := ep.checkRoom(ctx, out.msgs); err != nil {
-			return err
-		}
+		return ep.checkRoom(ctx, size)
 	}
-	switch {
-	case tx != nil:
-		out.before = store.Stats{}
-		err = b.store.(store.TxEnqueuer).EnqueueTx(ctx, tx, ep.name, out.msgs) // checked by In
-	case b.timed != nil:
-		err = b.timed.EnqueueAt(ctx, ep.name, out.msgs, now, &out.before)
-	default:
-		out.before, err = ep.put(ctx, out.msgs)
+	return nil
+}
+
+// sendLocal sends a prepared message to a store in this process.
+func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, now int64, before *Metrics) error {
+	if err := ep.admit(ctx, 1, len(m.Body), now); err != nil {
+		return err
+	}
+	r, err := p.inlet.Send(ctx, m, now)
+	if errors.Is(err, store.ErrQueueNotFound) {
+		// Perhaps the name was taken anew.
+		if err := ep.broker.catalog.sync(ctx); err != nil {
+			return fromStore(err, ep.name)
+		}
+		if p = ep.policy.Load(); p != nil && p.inlet != nil {
+			r, err = p.inlet.Send(ctx, m, now)
+		}
 	}
 	if err != nil {
 		return fromStore(err, ep.name)
 	}
-	if out.before.Bytes >= b.limits.MaxBacklogBytes/2 {
-		ep.nearlyFull.Store(true)
+	before.BacklogCount, before.BacklogBytes = r.Messages, r.Bytes
+	if r.Oldest != 0 {
+		before.OldestMessageTimestamp = time.Unix(0, r.Oldest)
 	}
-	ep.sent.Add(uint64(len(out.msgs)))
-	for i := range out.msgs {
-		if n := dispatch.OpUnits(len(out.msgs[i].Body)); n > 1 {
-			ep.extraWrites.Add(n - 1)
-		}
+	ep.accepted(r.Seat, 1, r.Bytes)
+	if len(m.Body) > dispatch.OpSize {
+		ep.extraWrites.Add(dispatch.OpUnits(len(m.Body)) - 1)
 	}
 	return nil
+}
+
+// enqueue sends prepared messages, within the application's transaction tx
+// unless that is nil. It returns the stats from before.
+func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, now int64) (before store.Stats, err error) {
+	size, units := 0, uint64(0)
+	for i := range msgs {
+		size += len(msgs[i].Body)
+		units += dispatch.OpUnits(len(msgs[i].Body))
+	}
+	if err := ep.admit(ctx, len(msgs), size, now); err != nil {
+		return store.Stats{}, err
+	}
+	if tx != nil {
+		err = ep.broker.store.(store.TxEnqueuer).EnqueueTx(ctx, tx, ep.name, msgs) // checked by In
+	} else {
+		before, err = ep.put(ctx, msgs)
+	}
+	if err != nil {
+		return store.Stats{}, fromStore(err, ep.name)
+	}
+	ep.accepted(0, len(msgs), before.Bytes)
+	ep.extraWrites.Add(units - uint64(len(msgs)))
+	return before, nil
+}
+
+// accepted counts messages that the store has taken.
+func (ep *endpoint) accepted(seat uint32, n int, backlog int64) {
+	ep.sent.add(seat, uint64(n))
+	if backlog >= ep.broker.limits.MaxBacklogBytes/2 && !ep.nearlyFull.Load() {
+		ep.nearlyFull.Store(true)
+	}
 }
 
 // put enqueues, and repeats that while the store is unavailable if it knows
@@ -210,7 +250,7 @@ func (ep *endpoint) insist(ctx context.Context, msgs []store.Message, err error)
 // checkRoom compares the backlog with its limit. That is one more call of the
 // store, so it is made only when an earlier send has found the backlog above half
 // of the limit; sends that run at the same time may exceed it by what they send.
-func (ep *endpoint) checkRoom(ctx context.Context, msgs []store.Message) error {
+func (ep *endpoint) checkRoom(ctx context.Context, size int) error {
 	limit := ep.broker.limits.MaxBacklogBytes
 	st, err := ep.broker.store.Stats(ctx, ep.name)
 	if err != nil {
@@ -219,11 +259,7 @@ func (ep *endpoint) checkRoom(ctx context.Context, msgs []store.Message) error {
 	if st.Bytes < limit/2 && limit >= smallBacklog {
 		ep.nearlyFull.Store(false)
 	}
-	size := int64(0)
-	for i := range msgs {
-		size += int64(len(msgs[i].Body))
-	}
-	if st.Bytes+size > limit {
+	if st.Bytes+int64(size) > limit {
 		return fmt.Errorf("%w: queue %q has %d bytes, %d more exceed %d", ErrStorageLimitExceeded, ep.name, st.Bytes, size, limit)
 	}
 	return nil

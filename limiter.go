@@ -10,14 +10,14 @@ import (
 // be through with what it has admitted.
 type limiter struct {
 	interval time.Duration // of one message
-	busy     atomic.Int64  // until then, since the broker's epoch
+	busy     atomic.Int64  // until then, in nanoseconds since 1970
 }
 
 func newLimiter(perSecond int) *limiter {
 	return &limiter{interval: time.Second / time.Duration(perSecond)}
 }
 
-// allow admits n messages, all or none, at a time since the broker's epoch.
+// allow admits n messages, all or none, at a time since 1970.
 func (l *limiter) allow(now time.Duration, n int) bool {
 	for {
 		old := l.busy.Load()

@@ -150,11 +150,14 @@ func ParseMessageID(s string) (MessageID, error) {
 	return MessageID(id), nil
 }
 
-// newMessageID mints a UUIDv7 for a time. Its 74 random bits come from the
-// runtime's ChaCha8, which is per thread: ids are no secrets, and a source with
-// a lock costs more than the rest of a send.
-func newMessageID(unixMilli int64) (id store.ID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(unixMilli)<<16|0x7000|rand.Uint64()&0x0fff)
+// newMessageID mints a UUIDv7 for a time in nanoseconds since 1970: 48 bits of
+// milliseconds, 12 of their fraction, and 62 random ones. Those come from the
+// runtime's ChaCha8, which is per thread: ids are no secrets, and a source with a
+// lock costs more than the rest of a send.
+func newMessageID(unixNano int64) (id store.ID) {
+	milli := uint64(unixNano) / 1e6
+	fraction := (uint64(unixNano) - milli*1e6) << 12 / 1e6
+	binary.BigEndian.PutUint64(id[:8], milli<<16|7<<12|fraction)
 	binary.BigEndian.PutUint64(id[8:], rand.Uint64()&(1<<62-1)|1<<63)
 	return id
 }

@@ -127,8 +127,10 @@ func (p *txProducer[T]) Send(ctx context.Context, body T, opts ...SendOption) (S
 		return SendResult{}, err
 	}
 	var res SendResult
-	err := p.q.send(ctx, p.tx, body, opts, &res)
-	return res, err
+	if err := p.q.send(ctx, p.tx, body, opts, &res); err != nil {
+		return SendResult{}, err
+	}
+	return res, nil
 }
 
 func (p *txProducer[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], opts ...SendOption) (SendBatchResult, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/inproq/inproq/internal/headers"
@@ -138,8 +137,10 @@ func (w *manner) complete(p *policy, initial ContentType, l *Limits) (err error)
 // [ErrQueueNotFound], [ErrBrokerClosed], ctx's, and the store's.
 func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (SendResult, error) {
 	var res SendResult
-	err := q.send(ctx, nil, body, opts, &res)
-	return res, err
+	if err := q.send(ctx, nil, body, opts, &res); err != nil {
+		return SendResult{}, err
+	}
+	return res, nil
 }
 
 // SendBatch sends up to 100 messages with up to 256,000 bytes of bodies, all or
@@ -152,32 +153,8 @@ func (q *Queue[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], 
 	return q.sendBatch(ctx, nil, msgs, opts)
 }
 
-// outgoing holds the prepared messages of a send. A store keeps none of it.
-type outgoing struct {
-	msgs   []store.Message
-	before store.Stats
-}
-
-var outgoings = sync.Pool{New: func() any { return &outgoing{msgs: make([]store.Message, 1)} }}
-
-// newOutgoing returns room for n messages.
-func newOutgoing(n int) *outgoing {
-	out := outgoings.Get().(*outgoing)
-	if cap(out.msgs) < n {
-		out.msgs = make([]store.Message, n)
-	}
-	out.msgs = out.msgs[:n]
-	return out
-}
-
-// free forgets the messages and gives the room back.
-func (out *outgoing) free() {
-	clear(out.msgs)
-	outgoings.Put(out)
-}
-
-// send is Send. Its result is written in place: copying it up, and the store's
-// stats with it, would cost as much as storing the message.
+// send is Send. Its result is written in place: copying it up would cost as much
+// as storing the message.
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
 	p := q.ep.sendPolicy()
 	w := manner{ct: cmp.Or(p.ctype, q.initial), delay: p.delay}
@@ -187,17 +164,18 @@ func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, 
 			return q.wrap(err)
 		}
 	}
-	out, now := newOutgoing(1), q.ep.broker.now()
-	defer out.free()
-	if err := q.prepare(&out.msgs[0], 0, body, &w, now.UnixMilli()); err != nil {
+	var m store.Message
+	now := q.ep.broker.unixNano()
+	if err := q.prepare(&m, 0, body, &w, now); err != nil {
 		return q.wrap(err)
 	}
-	if err := q.ep.enqueue(ctx, tx, out, now); err != nil {
+	res.ID = MessageID(m.ID)
+	if p.inlet == nil || tx != nil {
+		before, err := q.ep.enqueue(ctx, tx, []store.Message{m}, now)
+		res.Metrics.set(&before)
 		return err
 	}
-	res.ID = MessageID(out.msgs[0].ID)
-	res.Metrics.set(&out.before)
-	return nil
+	return q.ep.sendLocal(ctx, p, m, now, &res.Metrics)
 }
 
 func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequest[T], opts []SendOption) (res SendBatchResult, err error) {
@@ -209,40 +187,39 @@ func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequ
 	if err := b.limits.checkDelay(common.delay); err != nil {
 		return res, q.wrap(withCode(10202, err))
 	}
-	out, now := newOutgoing(len(reqs)), b.now()
-	defer out.free()
-	size := 0
+	msgs, now, size := make([]store.Message, len(reqs)), b.unixNano(), 0
 	for i := range reqs {
 		w := common
 		w.override(reqs[i].ContentType, reqs[i].Delay, reqs[i].Headers)
 		err := w.complete(p, q.initial, &b.limits)
 		if err == nil {
-			err = q.prepare(&out.msgs[i], i, reqs[i].Body, &w, now.UnixMilli())
+			err = q.prepare(&msgs[i], i, reqs[i].Body, &w, now)
 		}
 		if err != nil {
 			return res, q.wrap(fmt.Errorf("%w (message %d)", err, i))
 		}
-		size += len(out.msgs[i].Body)
+		size += len(msgs[i].Body)
 	}
 	if size > b.limits.MaxBatchBytes {
 		return res, q.wrap(fmt.Errorf("%w: %d bytes, the limit is %d", ErrBatchTooLarge, size, b.limits.MaxBatchBytes))
 	}
 	ids := make([]MessageID, len(reqs))
-	for i := range out.msgs {
-		ids[i] = MessageID(out.msgs[i].ID)
+	for i := range msgs {
+		ids[i] = MessageID(msgs[i].ID)
 	}
-	if err := q.ep.enqueue(ctx, tx, out, now); err != nil {
+	before, err := q.ep.enqueue(ctx, tx, msgs, now)
+	if err != nil {
 		return res, err
 	}
 	res.IDs = ids
-	res.Metrics.set(&out.before)
+	res.Metrics.set(&before)
 	return res, nil
 }
 
 func (q *Queue[T]) wrap(err error) error { return fmt.Errorf("%w (queue %q)", err, q.ep.name) }
 
 // prepare encodes and checks message i of a send.
-func (q *Queue[T]) prepare(m *store.Message, i int, body T, w *manner, unixMilli int64) (err error) {
+func (q *Queue[T]) prepare(m *store.Message, i int, body T, w *manner, unixNano int64) (err error) {
 	limits := &q.ep.broker.limits
 	if m.Body, err = q.codec.encode(body, w.ct); err != nil {
 		return err
@@ -250,7 +227,7 @@ func (q *Queue[T]) prepare(m *store.Message, i int, body T, w *manner, unixMilli
 	if len(m.Body) > limits.MaxMessageBytes {
 		return &MessageTooLargeError{Index: i, Part: "body", Size: len(m.Body), Limit: limits.MaxMessageBytes}
 	}
-	m.ID, m.ContentType, m.Delay = newMessageID(unixMilli), string(w.ct), w.delay
+	m.ID, m.ContentType, m.Delay = newMessageID(unixNano), string(w.ct), w.delay
 	if w.headers != nil {
 		m.Headers, err = limits.encodeHeaders(i, w.headers)
 	}

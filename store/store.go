@@ -35,7 +35,7 @@
 // # Optional interfaces
 //
 // A store that can enlist in the application's own database transaction
-// implements [TxEnqueuer], one whose clock is that of the process [Timed].
+// implements [TxEnqueuer], one in this process [Local].
 package store
 
 import (
@@ -264,11 +264,30 @@ type TxEnqueuer interface {
 	EnqueueTx(ctx context.Context, tx any, queue string, msgs []Message) error
 }
 
-// Timed is implemented by a store that lives in this process and keeps time by
-// its monotonic clock. The runtime reads that clock for a message's ID anyway,
-// and passes the reading on: a second one would be a tenth of the cost of a send.
-type Timed interface {
-	// EnqueueAt is Enqueue at a time.Now of a moment ago, with its monotonic
-	// reading. It writes the stats to before, which it does not keep.
-	EnqueueAt(ctx context.Context, queue string, msgs []Message, now time.Time, before *Stats) error
+// Local is implemented by a store that lives in this process, where what a call
+// costs matters more than what crosses a network. The runtime then sends single
+// messages through an Inlet.
+type Local interface {
+	// Now is the time on the store's clock, in nanoseconds since 1970. The runtime
+	// needs it for a message's ID, and passes it on, so that a send reads the clock
+	// once.
+	Now() int64
+	// Inlet returns the inlet of a queue.
+	Inlet(queue string) (Inlet, error)
+}
+
+// Inlet accepts single messages for one queue, until that is deleted; it stays
+// useless when the name is taken anew.
+type Inlet interface {
+	// Send is Enqueue for one message, at a time that Now has just returned.
+	Send(ctx context.Context, m Message, now int64) (Receipt, error)
+}
+
+// Receipt is what an Inlet returns: the queue's Messages and Bytes from before,
+// the time of the oldest message in nanoseconds since 1970, zero if there was none,
+// and a number that mostly differs for callers on different processors. All are
+// best effort while others send too.
+type Receipt struct {
+	Messages, Bytes, Oldest int64
+	Seat                    uint32
 }

@@ -57,25 +57,31 @@ func (e *Engine) begin(b *Batch) {
 // run calls the handler with a batch, and settles what it decided. It reports
 // whether the calling goroutine is the filler from now on.
 func (e *Engine) run(b *Batch) (fill bool) {
-	var err error
 	returned := false
 	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.running--
+		if returned {
+			fill = e.takeRole()
+		} else {
+			e.fillIfFree() // this goroutine is about to end
+		}
+		e.notify()
+	}()
+	defer func() {
 		if !returned {
-			// The handler has ended this goroutine by runtime.Goexit. What is to
-			// be done still is; a filler gets a goroutine of its own.
-			if e.complete(b, errGoexit) {
-				e.wg.Go(e.life)
-			}
+			e.complete(b, errGoexit) // the handler has called runtime.Goexit
 		}
 	}()
-	err = protect(func() error { return e.cfg.Handle(&b.ctx, b) })
+	err := protect(func() error { return e.cfg.Handle(&b.ctx, b) })
 	returned = true
-	return e.complete(b, err)
+	e.complete(b, err)
+	return false
 }
 
-// complete ends an invocation whose handler has returned. It reports whether
-// the calling goroutine is the filler from now on.
-func (e *Engine) complete(b *Batch, err error) (fill bool) {
+// complete ends an invocation whose handler has returned.
+func (e *Engine) complete(b *Batch, err error) {
 	err = b.Join(err)
 	if err == nil && !time.Now().Before(b.ctx.deadline) {
 		err = b.ctx.overdue()
@@ -87,7 +93,6 @@ func (e *Engine) complete(b *Batch, err error) (fill bool) {
 	} else {
 		e.log.Warn("handler returned after its batch was settled without it", "after", time.Since(b.ctx.began))
 	}
-
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	last := len(e.live) - 1
@@ -95,13 +100,6 @@ func (e *Engine) complete(b *Batch, err error) (fill bool) {
 	e.live[b.place].place = b.place
 	e.live[last] = nil
 	e.live = e.live[:last]
-	e.running--
-	if !e.filling && e.mayFill() {
-		e.filling = true
-		return true
-	}
-	e.notify()
-	return false
 }
 
 // conclude settles a sealed batch and lets the autoscaler know.

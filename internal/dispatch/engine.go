@@ -6,12 +6,13 @@
 //	lease.go ─▶ fill.go ─▶ deliver.go ─▶ settle.go
 //
 // There is no dispatcher goroutine and no pool of workers. One goroutine, the
-// filler, waits in the store's Lease. When it has a batch it hands the role of
-// the filler on, if another handler may run, and runs the handler itself; when
-// that is done and nobody fills, it fills again, and otherwise it ends. So an
-// idle queue has one parked goroutine, a message meets its handler without a
-// switch between goroutines, and a batch that fills is never split among
-// several.
+// filler, waits in the store's Lease. When it has a batch it gives the role of the
+// filler up, starts a goroutine to take it if another handler may run, and runs
+// the handler itself; when that is done and the role is free, it takes it again,
+// and otherwise it ends. So an idle queue has one parked goroutine, a message
+// meets its handler without a switch between goroutines, a batch that fills is
+// never split among several, and handlers that return at once are all run by one
+// goroutine: the other finds the role taken whenever it gets to run.
 //
 // The engine knows nothing of types: the handler it is given takes a [Batch] of
 // bytes.
@@ -88,6 +89,7 @@ type Engine struct {
 	phase     phase
 	held      int             // calls of Hold that have not been released
 	filling   bool            // a goroutine has the role of the filler
+	pending   bool            // one was started to take it, and has not run yet
 	running   int             // batches whose handler has not returned
 	delivered uint64          // batches handed to the handler so far
 	live      []*Batch        // those batches, in no order
@@ -229,7 +231,7 @@ func (e *Engine) Close() int {
 }
 
 // quiet reports whether nothing runs and nobody fills. The caller holds mu.
-func (e *Engine) quiet() bool { return !e.filling && e.running == 0 }
+func (e *Engine) quiet() bool { return !e.filling && !e.pending && e.running == 0 }
 
 // disturb makes the filler give back what it has and look at the state anew.
 // The caller holds mu.
@@ -252,10 +254,20 @@ func (e *Engine) limit() int { return max(1, min(e.scaler.Limit(), e.settings.Ma
 // fillIfFree starts a filler if there is none and there may be one. The caller
 // holds mu.
 func (e *Engine) fillIfFree() {
-	if !e.filling && e.mayFill() {
-		e.filling = true
+	if !e.filling && !e.pending && e.mayFill() {
+		e.pending = true
 		e.wg.Go(e.life)
 	}
+}
+
+// takeRole makes the calling goroutine the filler, if there is none and there may
+// be one. The caller holds mu.
+func (e *Engine) takeRole() bool {
+	if e.filling || !e.mayFill() {
+		return false
+	}
+	e.filling = true
+	return true
 }
 
 // await waits until cond holds. The caller holds mu, which is released while

@@ -21,13 +21,17 @@ const (
 	lastWait  = 5 * time.Second
 )
 
-// fillAndRun is the life of a goroutine of the engine. It begins as the filler.
+// fillAndRun is the life of a goroutine of the engine, which was started to take
+// the role of the filler.
 func (e *Engine) fillAndRun() {
-	for {
+	e.mu.Lock()
+	e.pending = false
+	fill := e.takeRole()
+	e.notify()
+	e.mu.Unlock()
+	for fill {
 		b := e.next()
-		if b == nil || !e.run(b) {
-			return
-		}
+		fill = b != nil && e.run(b)
 	}
 }
 

@@ -18,12 +18,12 @@ type Counters struct {
 	Lag                                              atomic.Int64 // of the latest batch's oldest message, in nanoseconds
 }
 
-// opSize is the number of bytes that Cloudflare bills as one operation.
-const opSize = 64_000
+// OpSize is the number of bytes that Cloudflare bills as one operation.
+const OpSize = 64_000
 
 // OpUnits is the number of operations that a body of n bytes counts for: one for
 // each started 64 KB.
-func OpUnits(n int) uint64 { return uint64(max(1, (n+opSize-1)/opSize)) }
+func OpUnits(n int) uint64 { return uint64(max(1, (n+OpSize-1)/OpSize)) }
 
 // begin counts a batch that goes to the handler.
 func (c *Counters) begin(b *Batch) {

@@ -3,28 +3,67 @@ package memory
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/inproq/inproq/store"
 )
 
-// A shard takes in fresh messages. A sender uses the first whose lock is free:
-// one alone always meets the first, so its messages stay in order, and many do
-// not wait for each other. (One lock for all, taken per message, costs four
-// times as much with sixteen senders.)
+// A shard takes in fresh messages. As long as senders do not meet, all use the
+// first, so that one alone has its messages in order. When they have found it
+// taken a few times, each uses one of its own: then nothing that a send
+// writes is shared by two processors, not even the counts, which a shard adds up
+// and passes on when somebody asks. (One lock for all, taken per message, costs
+// four times as much with sixteen senders on two cores.)
 type shard struct {
-	mu   sync.Mutex
-	over error
-	last int64 // born of the newest message: a lane never goes back in time
-	list chunkList
-	w    writer
-	_    [48]byte // a cache line each
+	mu    sync.Mutex
+	over  error
+	last  int64 // born of the newest message: a lane never goes back in time
+	list  chunkList
+	w     writer
+	n     int64 // messages that are not in the queue's count yet
+	bytes int64 // of their bodies
+	seat  uint32
+	_     [64]byte
+}
+
+// flush passes a shard's counts on. The caller holds its mu.
+func (q *queue) flush(sh *shard) (messages, bytes int64) {
+	messages, bytes = q.messages.Add(sh.n), q.bytes.Add(sh.bytes)
+	sh.n, sh.bytes = 0, 0
+	return messages, bytes
+}
+
+// collect brings the queue's counts up to date. The caller holds mu.
+func (q *queue) collect() {
+	if q.crowded.Load() {
+		q.flushAll()
+	}
+}
+
+// disperse lets senders share the first shard again: one that is alone from now
+// on is to have its messages in order. The caller holds mu.
+func (q *queue) disperse() {
+	q.meetings.Store(0)
+	if q.crowded.Swap(false) {
+		q.flushAll() // a sender that saw crowded has pushed before, or sees it no more
+	}
+}
+
+func (q *queue) flushAll() {
+	in := *q.inlets.Load()
+	for i := range in {
+		in[i].mu.Lock()
+		q.flush(&in[i])
+		in[i].mu.Unlock()
+	}
 }
 
 // open makes the shards and lanes at the first send. The caller holds mu.
 func (q *queue) open() {
 	if q.inlets.Load() == nil && q.over == nil {
 		in := make([]shard, q.store.shards)
+		for i := range in {
+			in[i].seat = uint32(i)
+		}
 		q.lanes = make([]lane, len(in))
 		q.inlets.Store(&in)
 	}
@@ -33,73 +72,165 @@ func (q *queue) open() {
 // inlet returns a shard, locked, of a queue that is open.
 func (q *queue) inlet() *shard {
 	in := *q.inlets.Load()
-	for i := range in {
-		if in[i].mu.TryLock() {
-			return &in[i]
-		}
+	if q.crowded.Load() {
+		return crowdedInlet(in)
 	}
-	sh := &in[len(in)-1]
-	sh.mu.Lock()
-	return sh
+	if !in[0].mu.TryLock() {
+		// Taken by another sender, or for a moment by a Lease.
+		if q.meetings.Add(1) == manyMeetings {
+			q.crowded.Store(true)
+		}
+		in[0].mu.Lock()
+	}
+	return &in[0]
+}
+
+// A seat is the shard that a sender used last. A pool keeps what is put back with
+// the processor, so processors keep to their shards, and move on when they meet
+// another there.
+type seat struct{ shard int }
+
+var seats = sync.Pool{New: func() any { return new(seat) }}
+
+func crowdedInlet(in []shard) *shard {
+	s := seats.Get().(*seat)
+	defer seats.Put(s)
+	for range in {
+		s.shard %= len(in)
+		if sh := &in[s.shard]; sh.mu.TryLock() {
+			return sh
+		}
+		s.shard++
+	}
+	s.shard %= len(in)
+	in[s.shard].mu.Lock()
+	return &in[s.shard]
+}
+
+// Now is the time in nanoseconds since 1970.
+func (s *Store) Now() int64 { return s.unix + s.now() }
+
+// Inlet returns a queue as the inlet of its own.
+func (s *Store) Inlet(name string) (store.Inlet, error) {
+	q, err := s.queue(context.Background(), name)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// Send accepts one message.
+func (q *queue) Send(ctx context.Context, m store.Message, now int64) (store.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Receipt{}, err
+	}
+	if m.Delay > 0 || q.inlets.Load() == nil {
+		return q.sendLocked(m)
+	}
+	now -= q.store.unix
+	sh := q.inlet()
+	if sh.over != nil {
+		sh.mu.Unlock()
+		return store.Receipt{}, sh.over
+	}
+	sh.last = max(sh.last, now)
+	fillSlot(sh.list.push(), &m, sh.last, &sh.w, &q.arena)
+	return q.accepted(sh, 1, int64(len(m.Body)), now), nil
+}
+
+func (q *queue) sendLocked(m store.Message) (store.Receipt, error) {
+	before, err := q.enqueueLocked([]store.Message{m})
+	r := store.Receipt{Messages: before.Messages, Bytes: before.Bytes}
+	if !before.Oldest.IsZero() {
+		r.Oldest = before.Oldest.UnixNano()
+	}
+	return r, err
 }
 
 // Enqueue accepts messages.
-func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) (before store.Stats, err error) {
-	err = s.enqueue(ctx, name, msgs, s.now(), &before)
-	return before, err
-}
-
-// EnqueueAt accepts messages at a time that the caller has just read.
-func (s *Store) EnqueueAt(ctx context.Context, name string, msgs []store.Message, now time.Time, before *store.Stats) error {
-	return s.enqueue(ctx, name, msgs, int64(now.Sub(s.epoch)), before)
-}
-
-func (s *Store) enqueue(ctx context.Context, name string, msgs []store.Message, now int64, before *store.Stats) error {
+func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) (store.Stats, error) {
 	q, err := s.queue(ctx, name)
 	if err != nil {
-		return err
+		return store.Stats{}, err
 	}
+	var size int64
 	fresh := true
 	for i := range msgs {
+		size += int64(len(msgs[i].Body))
 		fresh = fresh && msgs[i].Delay <= 0
 	}
 	if !fresh || q.inlets.Load() == nil {
-		return q.enqueueLocked(msgs, before)
+		return q.enqueueLocked(msgs)
 	}
-	if err := q.push(msgs, now); err != nil {
-		return err
+	now := s.now()
+	sh := q.inlet()
+	if sh.over != nil {
+		sh.mu.Unlock()
+		return store.Stats{}, sh.over
 	}
-	total := q.count(msgs, now, before)
-	// Order: count, then look whether somebody waits for that many or for the
-	// expiry to be watched. Who waits first says so and then counts, so that one
-	// of the two sees the other.
-	if q.unarmed.Load() {
+	q.push(sh, msgs, now)
+	r := q.accepted(sh, int64(len(msgs)), size, now)
+	before := store.Stats{Messages: r.Messages, Bytes: r.Bytes, Delayed: -1, Leased: -1, Expired: -1, ExpiredBytes: -1}
+	if r.Oldest != 0 {
+		before.Oldest = s.time(r.Oldest - s.unix)
+	}
+	return before, nil
+}
+
+// push appends the messages without a delay to a shard, which is locked.
+func (q *queue) push(sh *shard, msgs []store.Message, now int64) {
+	sh.last = max(sh.last, now)
+	for i := range msgs {
+		if msgs[i].Delay <= 0 {
+			fillSlot(sh.list.push(), &msgs[i], sh.last, &sh.w, &q.arena)
+		}
+	}
+}
+
+// accepted counts messages that were pushed, unlocks the shard, and wakes whom
+// they concern.
+func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
+	sh.n += n
+	sh.bytes += size
+	// Order: add, then look whether somebody waits. Who waits first says so and
+	// then collects, with each shard's lock: one of the two sees the other.
+	wake := q.wake.Load()
+	if wake == never && sh.n < flushAt && q.crowded.Load() {
+		// What other shards have is left out.
+		r.Messages, r.Bytes = q.messages.Load()+sh.n, q.bytes.Load()+sh.bytes
+	} else {
+		r.Messages, r.Bytes = q.flush(sh)
+	}
+	r.Seat = sh.seat
+	sh.mu.Unlock()
+
+	total := r.Messages
+	r.Messages, r.Bytes = max(total-n, 0), max(r.Bytes-size, 0)
+	if r.Messages == 0 {
+		q.oldest.Store(now)
+	} else {
+		r.Oldest = q.store.unix + q.oldest.Load()
+	}
+	switch {
+	case q.unarmed.Load():
 		now = q.lock()
 		q.watch(now, now)
 		q.unlock()
-	} else if total >= q.wake.Load() {
+	case total >= wake:
 		q.mu.Lock()
 		q.unlock()
 	}
-	return nil
+	return r
 }
 
-// push appends the messages without a delay to a shard.
-func (q *queue) push(msgs []store.Message, now int64) error {
-	sh := q.inlet()
-	defer sh.mu.Unlock()
-	if sh.over != nil {
-		return sh.over
-	}
-	sh.last = max(sh.last, now)
-	for i := range msgs {
-		if msgs[i].Delay > 0 {
-			continue
-		}
-		fillSlot(sh.list.push(), &msgs[i], sh.last, &sh.w, &q.arena)
-	}
-	return nil
-}
+// manyMeetings is how often senders find the first shard taken, between two
+// times that the queue is empty, before they leave it. A Lease alone is met once or
+// twice.
+const manyMeetings = 4
+
+// flushAt is the number of messages that a shard may keep to itself in its
+// count.
+const flushAt = 64
 
 // fillSlot stores a message.
 func fillSlot(s *slot, m *store.Message, born int64, w *writer, a *arena) {
@@ -116,42 +247,22 @@ func fillSlot(s *slot, m *store.Message, born int64, w *writer, a *arena) {
 	s.setFrame(w.write(a, &f))
 }
 
-// count counts messages that were just added, and returns how many there are
-// now. The stats from before are exact: adding and reading are one step.
-func (q *queue) count(msgs []store.Message, now int64, before *store.Stats) int64 {
-	var size int64
-	for i := range msgs {
-		size += int64(len(msgs[i].Body))
-	}
-	n := int64(len(msgs))
-	total := q.messages.Add(n)
-	before.Messages = max(total-n, 0)
-	before.Bytes = max(q.bytes.Add(size)-size, 0)
-	before.Delayed, before.Leased = -1, -1
-	before.Expired, before.ExpiredBytes = -1, -1
-	if before.Messages == 0 {
-		q.oldest.Store(now)
-		before.Oldest = time.Time{}
-	} else {
-		before.Oldest = q.store.time(q.oldest.Load())
-	}
-	return total
-}
-
 // enqueueLocked accepts messages of which some have a delay, and the first ones
 // ever.
-func (q *queue) enqueueLocked(msgs []store.Message, before *store.Stats) error {
+func (q *queue) enqueueLocked(msgs []store.Message) (store.Stats, error) {
 	now := q.lock()
 	defer q.unlock()
 	if q.over != nil {
-		return q.over
+		return store.Stats{}, q.over
 	}
 	q.open()
-	stats := q.stats()
-	if err := q.push(msgs, now); err != nil {
-		return err
-	}
+	before := q.stats()
+	sh := q.inlet()
+	q.push(sh, msgs, now)
+	sh.mu.Unlock()
+	var size int64
 	for i := range msgs {
+		size += int64(len(msgs[i].Body))
 		if d := msgs[i].Delay; d > 0 {
 			var m slot
 			fillSlot(&m, &msgs[i], now, q.writer(d), &q.arena)
@@ -160,8 +271,10 @@ func (q *queue) enqueueLocked(msgs []store.Message, before *store.Stats) error {
 			q.schedule(id, ticks(after(now, d)), now)
 		}
 	}
-	q.count(msgs, now, before)
-	*before = stats
+	if q.messages.Add(int64(len(msgs))) == int64(len(msgs)) {
+		q.oldest.Store(now)
+	}
+	q.bytes.Add(size)
 	q.watch(now, now)
-	return nil
+	return before, nil
 }

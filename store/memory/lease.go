@@ -113,6 +113,9 @@ func (q *queue) take(c *store.Claim, now int64, buf []store.Delivery) []store.De
 		more = t.some()
 		q.arena.mu.Unlock()
 	}
+	if !slices.ContainsFunc(q.lanes, func(l lane) bool { return !l.dry }) {
+		q.disperse()
+	}
 	q.leases.text = t.text
 	q.lastTake = now
 	shared := store.Lease(t.text)

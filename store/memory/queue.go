@@ -21,21 +21,23 @@ const (
 )
 
 // A queue is one queue of a Store. Senders of fresh messages touch the first
-// two groups of fields only, everything else is behind mu.
+// two groups of fields and a shard, everything else is behind mu.
 type queue struct {
-	store  *Store
-	name   string
-	seq    uint64                  // order in which two queues are locked
-	inlets atomic.Pointer[[]shard] // nil before the first send
-	ended  atomic.Bool             // over is set
+	// What every send reads, and little writes.
+	store   *Store
+	name    string
+	seq     uint64                  // order in which two queues are locked
+	inlets  atomic.Pointer[[]shard] // nil before the first send
+	crowded atomic.Bool             // senders meet: see shard
+	unarmed atomic.Bool             // no fresh message, so no expiry, was pending when last looked at
+	wake    atomic.Int64            // the number of messages from which a sender must signal; never: nobody waits
 
 	_ [64]byte
-	// What every send reads or writes, in a cache line of its own.
-	messages atomic.Int64 // not yet acknowledged
+	// What sends write, and many read, as long as they do not meet.
+	messages atomic.Int64 // not yet acknowledged, and collected from the shards
 	bytes    atomic.Int64 // of their bodies
-	wake     atomic.Int64 // the number of messages from which a sender must signal; never: nobody waits
 	oldest   atomic.Int64 // when the oldest was sent, for Enqueue; exact after each Stats and Settle
-	unarmed  atomic.Bool  // no fresh message, so no expiry, was pending when last looked at
+	meetings atomic.Int64 // of senders, at the first shard
 	_        [64]byte
 
 	mu        sync.Mutex
@@ -78,6 +80,7 @@ func newQueue(s *Store, rec store.Queue, seq uint64) *queue {
 // lock takes mu and does what has become due. It returns the time.
 func (q *queue) lock() int64 {
 	q.mu.Lock()
+	q.collect()
 	for {
 		now := q.store.now()
 		if q.advance(now) {
@@ -130,13 +133,12 @@ func (q *queue) end(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.over = err
-	q.ended.Store(true)
 	if in := q.inlets.Load(); in != nil {
 		for i := range *in {
 			sh := &(*in)[i]
 			sh.mu.Lock()
 			sh.over = err
-			sh.list, sh.w = chunkList{}, writer{}
+			sh.list, sh.w, sh.n, sh.bytes = chunkList{}, writer{}, 0, 0
 			sh.mu.Unlock()
 		}
 	}

@@ -96,7 +96,7 @@ func (q *queue) signal() {
 		}
 		q.wake.Store(next)
 		// Order: say what is waited for, then count once more. See Enqueue.
-		if q.messages.Load() < next {
+		if q.collect(); q.messages.Load() < next {
 			return
 		}
 	}

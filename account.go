@@ -76,7 +76,7 @@ type QueueUpdate struct {
 //
 // Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueExists].
 func (b *Broker) CreateQueue(ctx context.Context, name string, cfg QueueConfig) (QueueInfo, error) {
-	if err := checkName(name); err != nil {
+	if err := b.mayChange(name); err != nil {
 		return QueueInfo{}, err
 	}
 	cfg, err := cfg.normalize(&b.limits)
@@ -150,7 +150,7 @@ func (u *QueueUpdate) apply(r *record, l *Limits) error {
 //
 // Errors: [ErrQueueNotFound].
 func (b *Broker) DeleteQueue(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := b.mayChange(name); err != nil {
 		return err
 	}
 	if err := b.store.DeleteQueue(ctx, name); err != nil {
@@ -231,6 +231,9 @@ func (b *Broker) ResumeDelivery(ctx context.Context, name string) error {
 //
 // Errors: [ErrQueueNotFound].
 func (b *Broker) Purge(ctx context.Context, name string) error {
+	if err := b.mayChange(name); err != nil {
+		return err
+	}
 	release, err := b.hold(ctx, name)
 	defer release()
 	if err != nil {
@@ -242,7 +245,7 @@ func (b *Broker) Purge(ctx context.Context, name string) error {
 // modify changes a queue's record, as often as it takes when others change it at
 // the same time. It writes nothing when change changes nothing.
 func (b *Broker) modify(ctx context.Context, name string, change func(*record) error) (*record, error) {
-	if err := checkName(name); err != nil {
+	if err := b.mayChange(name); err != nil {
 		return nil, err
 	}
 	for {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,85 @@ import (
 
 // A round is the number of messages that go through in one iteration.
 const round = 96_000
+
+// BenchmarkThroughput is the whole way of a message: Send, lease, handler, Ack,
+// settled. Bodies have 100 bytes.
+//
+// The process of a benchmark has next to no heap, so that the collector runs every
+// few milliseconds and costs more than the queue; heap=64MiB is the same beside
+// as much memory of an application's.
+func BenchmarkThroughput(b *testing.B) {
+	for _, c := range []struct{ handlers, batch, send, heap int }{
+		{10, 100, 1, 64},
+		{10, 100, 100, 64},
+		{10, 10, 1, 64},
+		{1, 100, 1, 64},
+		{250, 100, 1, 64},
+		{10, 100, 1, 0},
+		{10, 100, 100, 0},
+	} {
+		for _, producers := range []int{1, 16} {
+			name := fmt.Sprintf("producers=%d/handlers=%d/batch=%d/send=%d/heap=%dMiB", producers, c.handlers, c.batch, c.send, c.heap)
+			b.Run(name, func(b *testing.B) {
+				application := make([]byte, c.heap<<20)
+				throughput(b, producers, c.handlers, c.batch, c.send)
+				runtime.KeepAlive(application)
+			})
+		}
+	}
+}
+
+func throughput(b *testing.B, producers, handlers, batchSize, send int) {
+	var handled atomic.Int64
+	done := make(chan struct{}, 1)
+	queue := benchQueue(b, func(_ context.Context, batch *inproq.MessageBatch[[]byte]) error {
+		for _, m := range batch.Messages {
+			m.Ack()
+		}
+		if n := handled.Add(int64(len(batch.Messages))); n%round == 0 {
+			done <- struct{}{}
+		}
+		return nil
+	}, inproq.ConsumerConfig{MaxBatchSize: batchSize, MaxConcurrency: handlers, MaxBatchTimeout: 50 * time.Millisecond})
+	body := make([]byte, 100)
+	bodies := slices.Repeat([][]byte{body}, send)
+	ctx := b.Context()
+	b.ReportAllocs()
+	reportRatio(b, producers, func() {
+		spread(producers, func(n int) {
+			if send == 1 {
+				for range n {
+					_, _ = queue.Send(ctx, body)
+				}
+				return
+			}
+			msgs := inproq.Bodies(bodies...)
+			for range n / send {
+				_, _ = queue.SendBatch(ctx, msgs)
+			}
+		})
+		<-done
+	})
+}
+
+// benchQueue declares a queue with a consumer on a broker that runs for the
+// length of the benchmark.
+func benchQueue[T any](b *testing.B, h inproq.Handler[T], cfg inproq.ConsumerConfig) *inproq.Queue[T] {
+	broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	queue, err := inproq.Declare[T](ctx, broker, "bench", inproq.QueueConfig{})
+	require.NoError(b, err)
+	_, err = queue.Consume(h, cfg)
+	require.NoError(b, err)
+	var run sync.WaitGroup
+	run.Go(func() { _ = broker.Run(ctx) })
+	b.Cleanup(func() {
+		cancel()
+		run.Wait()
+	})
+	return queue
+}
 
 // spread calls fn in p goroutines with an equal share of a round each, and waits
 // for them.
@@ -59,88 +139,145 @@ func channelRound(p int) {
 // a busy machine the mean says more of its other work.
 func reportRatio(b *testing.B, p int, run func()) {
 	var ours, channel []time.Duration
-	var cpu time.Duration
 	run() // warm up
 	for b.Loop() {
 		start := time.Now()
 		channelRound(p)
 		middle := time.Now()
-		c0 := cpuTime()
 		run()
-		cpu += cpuTime() - c0
 		channel = append(channel, middle.Sub(start))
 		ours = append(ours, time.Since(middle))
 	}
 	slices.Sort(ours)
 	slices.Sort(channel)
-	dump("ours", ours)
-	dump("chan", channel)
+	perMessage := func(all []time.Duration) float64 { return float64(all[len(all)/2]) / round }
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(cpu)/float64(len(ours)*round), "cpu-ns/msg")
-	b.ReportMetric(float64(ours[0])/round, "min-ns/msg")
-	b.ReportMetric(float64(ours[len(ours)/2])/round, "ns/msg")
-	b.ReportMetric(float64(channel[len(channel)/2])/round, "channel-ns/msg")
-	b.ReportMetric(float64(channel[len(channel)/2])/float64(ours[len(ours)/2]), "of-channel")
+	b.ReportMetric(perMessage(ours), "ns/msg")
+	b.ReportMetric(perMessage(channel), "channel-ns/msg")
+	b.ReportMetric(perMessage(channel)/perMessage(ours), "of-channel")
 }
 
-// BenchmarkThroughput is the way of a message: Send, lease, handler, Ack, settled.
-// Bodies have 100 bytes.
-func BenchmarkThroughput(b *testing.B) {
-	for _, producers := range []int{1, 16} {
-		for _, handlers := range []int{1, 10, 250} {
-			for _, batch := range []int{100, 10} {
-				for _, send := range []int{1, 100} {
-					name := fmt.Sprintf("producers=%d/handlers=%d/batch=%d/send=%d", producers, handlers, batch, send)
-					b.Run(name, func(b *testing.B) { throughput(b, producers, handlers, batch, send) })
-				}
-			}
-		}
+// BenchmarkJSON is the same with a JSON body on both sides, which costs more than
+// all else.
+func BenchmarkJSON(b *testing.B) {
+	type order struct {
+		ID       int64    `json:"id"`
+		Customer string   `json:"customer"`
+		Items    []string `json:"items"`
+		Total    float64  `json:"total"`
+		Paid     bool     `json:"paid"`
+	}
+	var handled atomic.Int64
+	queue := benchQueue(b, func(_ context.Context, batch *inproq.MessageBatch[order]) error {
+		handled.Add(int64(len(batch.Messages)))
+		return nil
+	}, inproq.ConsumerConfig{MaxBatchSize: 100, MaxBatchTimeout: 50 * time.Millisecond})
+	body := order{ID: 1 << 40, Customer: "ada@example.org", Items: []string{"a pen", "ink"}, Total: 12.5}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = queue.Send(b.Context(), body)
 	}
 }
 
-func throughput(b *testing.B, producers, handlers, batchSize, send int) {
+// BenchmarkIdleLatency is the time from Send to the first line of the handler, on
+// a queue where nothing else happens; the sender then waits.
+func BenchmarkIdleLatency(b *testing.B) {
+	arrived := make(chan time.Time, 1)
+	queue := benchQueue(b, func(context.Context, *inproq.MessageBatch[[]byte]) error {
+		arrived <- time.Now()
+		return nil
+	}, inproq.ConsumerConfig{MaxBatchTimeout: inproq.NoWait})
+	body := make([]byte, 100)
+	var all []time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		start := time.Now()
+		_, _ = queue.Send(b.Context(), body)
+		all = append(all, (<-arrived).Sub(start))
+		time.Sleep(200 * time.Microsecond) // the queue is idle again
+	}
+	slices.Sort(all)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(all[len(all)/2].Nanoseconds())/1000, "p50-µs")
+	b.ReportMetric(float64(all[len(all)*99/100].Nanoseconds())/1000, "p99-µs")
+}
+
+// BenchmarkIdleQueue is the memory that a queue takes on which nothing happens.
+func BenchmarkIdleQueue(b *testing.B) {
+	const queues = 1000
+	for _, consumed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("consumed=%t", consumed), func(b *testing.B) {
+			var bytes, goroutines float64
+			n := 0
+			for b.Loop() {
+				by, g := idleQueues(b, queues, consumed)
+				bytes, goroutines, n = bytes+by, goroutines+g, n+1
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(bytes/float64(n), "B/queue")
+			b.ReportMetric(goroutines/float64(n), "goroutines/queue")
+		})
+	}
+}
+
+// idleQueues returns what each of n queues adds to heap, stacks and goroutines.
+func idleQueues(b *testing.B, n int, consumed bool) (bytes, goroutines float64) {
 	broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(b.Context())
-	queue, err := inproq.Declare[[]byte](ctx, broker, "bench", inproq.QueueConfig{})
-	require.NoError(b, err)
-	var handled atomic.Int64
-	done := make(chan struct{}, 1)
-	_, err = queue.Consume(func(_ context.Context, batch *inproq.MessageBatch[[]byte]) error {
-		for _, m := range batch.Messages {
-			m.Ack()
-		}
-		if n := handled.Add(int64(len(batch.Messages))); n%round == 0 {
-			done <- struct{}{}
-		}
-		return nil
-	}, inproq.ConsumerConfig{MaxBatchSize: batchSize, MaxConcurrency: handlers, MaxBatchTimeout: 50 * time.Millisecond})
-	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
 	run.Go(func() { _ = broker.Run(ctx) })
 	defer run.Wait()
 	defer cancel()
-
-	body := make([]byte, 100)
-	bodies := make([][]byte, send)
-	for i := range bodies {
-		bodies[i] = body
+	memory, routines := inUse(), runtime.NumGoroutine()
+	for i := range n {
+		queue, err := inproq.Declare[string](ctx, broker, fmt.Sprint("queue-", i), inproq.QueueConfig{})
+		require.NoError(b, err)
+		if consumed {
+			_, err := queue.Consume(func(context.Context, *inproq.MessageBatch[string]) error { return nil }, inproq.ConsumerConfig{})
+			require.NoError(b, err)
+		}
 	}
-	b.ReportAllocs()
-	defer func() { fmt.Printf("%+v\n", broker.Stats("bench")) }()
-	reportRatio(b, producers, func() {
-		spread(producers, func(n int) {
-			if send == 1 {
-				for range n {
-					_, _ = queue.Send(ctx, body)
+	return float64(inUse()-memory) / float64(n), float64(runtime.NumGoroutine()-routines) / float64(n)
+}
+
+// inUse is the memory in use by the heap and by stacks.
+func inUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // also what pools hold
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// BenchmarkBacklog is what a million waiting messages cost: memory beyond their
+// bodies, and one collection.
+func BenchmarkBacklog(b *testing.B) {
+	const messages = 1_000_000
+	body := make([]byte, 100)
+	for _, delay := range []time.Duration{0, time.Hour} {
+		b.Run(fmt.Sprintf("delay=%v", delay), func(b *testing.B) {
+			var bytes, collection float64
+			n := 0
+			for b.Loop() {
+				broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
+				require.NoError(b, err)
+				queue, err := inproq.Declare[[]byte](b.Context(), broker, "backlog", inproq.QueueConfig{DeliveryDelay: delay})
+				require.NoError(b, err)
+				before := inUse()
+				for range messages {
+					_, _ = queue.Send(b.Context(), body)
 				}
-				return
+				bytes += float64(inUse()-before)/messages - float64(len(body))
+				start := time.Now()
+				runtime.GC()
+				collection += time.Since(start).Seconds() * 1000
+				n++
+				require.NoError(b, broker.Shutdown(b.Context()))
 			}
-			msgs := inproq.Bodies(bodies...)
-			for range n / send {
-				_, _ = queue.SendBatch(ctx, msgs)
-			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(bytes/float64(n), "B/msg-beyond-body")
+			b.ReportMetric(collection/float64(n), "gc-ms")
 		})
-		<-done
-	})
+	}
 }

@@ -237,13 +237,19 @@ func (b *Broker) ensureQueue(ctx context.Context, name string) error {
 	return err
 }
 
+// mayChange checks the name of a queue that is to be changed, and that the broker
+// still does that.
+func (b *Broker) mayChange(name string) error {
+	if b.phase.Load() == closed {
+		return ErrBrokerClosed
+	}
+	return checkName(name)
+}
+
 // hold keeps new messages from the handlers of a queue in this process, until
 // release is called, which is never nil. When it has returned, none is between
 // the store and a handler.
 func (b *Broker) hold(ctx context.Context, name string) (release func(), err error) {
-	if err := checkName(name); err != nil {
-		return func() {}, err
-	}
 	ep := b.known(name)
 	if ep == nil {
 		return func() {}, nil

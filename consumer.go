@@ -14,16 +14,17 @@ import (
 // what becomes of the messages; see [MessageBatch]. A panic counts as an error.
 // Batches of one queue may be handled at the same time.
 //
-// ctx ends after ConsumerConfig.MaxDuration, and when a shutdown has waited long
-// enough; context.Cause tells which. A handler that returns nil then has failed all
-// the same.
+// ctx ends after ConsumerConfig.MaxDuration; a handler that returns later has
+// failed, also with nil. It ends too, with the cause [ErrShutdownTimeout], when a
+// shutdown has waited long enough. It has the values of the context that Run got.
 type Handler[T any] func(ctx context.Context, batch *MessageBatch[T]) error
 
 // Each makes a handler of a function for one message. Messages are processed one
 // after another: nil acknowledges the message, an error retries it with the error
-// as its cause, and the next one follows. When ctx ends the rest is retried. The
-// invocation fails only if every message did: so an outage lowers the number of
-// handlers, and a bad message does not.
+// as its cause, and the next one follows. If fn has called Ack or Retry itself,
+// that stays as it is. When ctx ends, the messages that fn has not seen are
+// retried, and the invocation fails. Otherwise it fails only if every message did:
+// so an outage lowers the number of handlers, and a bad message does not.
 //
 // A panic fails the invocation; the messages before it stay acknowledged.
 func Each[T any](fn func(ctx context.Context, msg *Message[T]) error) Handler[T] {
@@ -39,12 +40,11 @@ func Each[T any](fn func(ctx context.Context, msg *Message[T]) error) Handler[T]
 				return context.Cause(ctx)
 			default:
 			}
-			if err := fn(ctx, m); err != nil {
-				m.Retry(Cause(err))
+			err := fn(ctx, m)
+			if err != nil {
 				failed, last = failed+1, err
-				continue
 			}
-			m.Ack()
+			m.conclude(err)
 		}
 		if failed == len(batch.Messages) {
 			return fmt.Errorf("all %d messages failed, the last: %w", failed, last)

@@ -20,7 +20,7 @@ type endpoint struct {
 	name   string
 	policy atomic.Pointer[policy] // nil: the queue is not known to exist
 
-	sent        stripes       // accepted messages
+	sent        atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
 	expired     atomic.Uint64 // as last heard from the store
 	nearlyFull  atomic.Bool   // the backlog may be close to its limit
@@ -37,23 +37,31 @@ type policy struct {
 	delay    time.Duration
 	ctype    ContentType // "": as the type wants
 	revision uint64
+	id       string      // of the queue
 	inlet    store.Inlet // nil: the store has none
 }
 
 // follow takes over a record that may be newer.
 func (ep *endpoint) follow(r *record) {
-	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision}
+	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID}
 	for {
 		old := ep.policy.Load()
 		if old != nil && old.revision >= r.Revision {
 			return
 		}
-		if r.Deleted {
+		same := old != nil && old.id == r.ID
+		switch {
+		case r.Deleted:
 			p = nil
-		} else if ep.broker.local != nil {
+		case same:
+			p.inlet = old.inlet
+		case ep.broker.local != nil:
 			p.inlet, _ = ep.broker.local.Inlet(ep.name) // gone already: Enqueue will say so
 		}
 		if ep.policy.CompareAndSwap(old, p) {
+			if old != nil && old.inlet != nil && !same {
+				ep.sent.Add(uint64(old.inlet.Sent())) // its queue is gone: it counts no more
+			}
 			break
 		}
 	}
@@ -172,7 +180,7 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, n
 	if r.Oldest != 0 {
 		before.OldestMessageTimestamp = time.Unix(0, r.Oldest)
 	}
-	ep.accepted(r.Seat, 1, r.Bytes)
+	ep.noteBacklog(r.Bytes)
 	if len(m.Body) > dispatch.OpSize {
 		ep.extraWrites.Add(dispatch.OpUnits(len(m.Body)) - 1)
 	}
@@ -198,17 +206,27 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 	if err != nil {
 		return store.Stats{}, fromStore(err, ep.name)
 	}
-	ep.accepted(0, len(msgs), before.Bytes)
+	ep.sent.Add(uint64(len(msgs)))
+	ep.noteBacklog(before.Bytes)
 	ep.extraWrites.Add(units - uint64(len(msgs)))
 	return before, nil
 }
 
-// accepted counts messages that the store has taken.
-func (ep *endpoint) accepted(seat uint32, n int, backlog int64) {
-	ep.sent.add(seat, uint64(n))
-	if backlog >= ep.broker.limits.MaxBacklogBytes/2 && !ep.nearlyFull.Load() {
+// noteBacklog sees to it that sends look whether there is room, once the backlog
+// may come close to its limit.
+func (ep *endpoint) noteBacklog(size int64) {
+	if size >= ep.broker.limits.MaxBacklogBytes/2 && !ep.nearlyFull.Load() {
 		ep.nearlyFull.Store(true)
 	}
+}
+
+// sentSoFar counts accepted messages.
+func (ep *endpoint) sentSoFar() uint64 {
+	n := ep.sent.Load()
+	if p := ep.policy.Load(); p != nil && p.inlet != nil {
+		n += uint64(p.inlet.Sent())
+	}
+	return n
 }
 
 // put enqueues, and repeats that while the store is unavailable if it knows

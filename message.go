@@ -19,7 +19,7 @@ import (
 // Retry may be called from any goroutine until the batch is settled, and do
 // nothing after that.
 //
-// Messages are cut from one block for a batch; one that is kept keeps the block.
+// The messages of a batch share their memory: one that is kept keeps all.
 type Message[T any] struct {
 	// ID is minted at the send and stays the same over retries and in a
 	// dead-letter queue.
@@ -28,7 +28,8 @@ type Message[T any] struct {
 	Timestamp time.Time
 	// Attempts numbers this delivery: 1 for the first.
 	Attempts int
-	// Body is what was sent. A []byte is shared with the store: do not write to it.
+	// Body is what was sent. A []byte, which Send has copied, is shared with the
+	// store: do not write to it.
 	Body T
 	// ContentType says how the body was encoded.
 	ContentType ContentType
@@ -56,7 +57,8 @@ func (m *Message[T]) Ack() {
 
 // Retry marks the message for another delivery, after the delay given with
 // [Delay], or else that of RetryAll, of the consumer's Backoff, or its RetryDelay.
-// Of several calls the last one's options count. After an Ack of the same message,
+// Of several calls only the last one's options count: one without a delay takes an
+// earlier delay back. After an Ack of the same message,
 // or after AckAll, it has no effect but a warning in the log.
 //
 // A retry does not fail the invocation: it never lowers the number of handlers.
@@ -66,6 +68,19 @@ func (m *Message[T]) Retry(opts ...RetryOption) {
 	}
 	if e := m.batch.Retry(m.index, resolveRetry(m.batch, opts)); e >= settlement.Ignored {
 		m.batch.Remark("Retry", store.ID(m.ID), e)
+	}
+}
+
+// conclude settles the message by how its processing ended, unless that was done
+// with a call of its own.
+func (m *Message[T]) conclude(err error) {
+	switch {
+	case m.batch != nil && m.batch.Called(m.index):
+		m.batch.Explain(m.index, err)
+	case err != nil:
+		m.Retry(Cause(err))
+	default:
+		m.Ack()
 	}
 }
 
@@ -111,7 +126,7 @@ type DeadLetter struct {
 	Queue    string // it was consumed from
 	Attempts int    // deliveries there
 	Reason   DeadLetterReason
-	Error    string    // of the last delivery, in one line; "" when none is known
+	Error    string    // of the last delivery, in one line of about 1,000 bytes at most; "" when none is known
 	Time     time.Time // of the move
 }
 

@@ -128,7 +128,7 @@ func (b *Broker) Stats(name string) Stats {
 func (ep *endpoint) stats() Stats {
 	c := &ep.counters
 	s := Stats{
-		Sent:          ep.sent.sum(),
+		Sent:          ep.sentSoFar(),
 		Delivered:     c.Delivered.Load(),
 		Acked:         c.Acked.Load(),
 		Retried:       c.Retried.Load(),

@@ -77,7 +77,7 @@ func (b *Broker) PeekAfter(ctx context.Context, name, ref string, limit int) ([]
 //
 // Errors: [ErrQueueNotFound].
 func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) (warnings map[string]string, err error) {
-	if err := checkName(name); err != nil {
+	if err := b.mayChange(name); err != nil {
 		return nil, err
 	}
 	warn := func(ref, text string) {

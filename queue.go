@@ -32,7 +32,7 @@ type Queue[T any] struct {
 // Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrTypeMismatch],
 // [ErrContentType] when cfg.ContentType fits no T, [ErrBrokerClosed].
 func Declare[T any](ctx context.Context, b *Broker, name string, cfg QueueConfig) (*Queue[T], error) {
-	if err := checkName(name); err != nil {
+	if err := b.mayChange(name); err != nil {
 		return nil, err
 	}
 	cfg, err := cfg.normalize(&b.limits)

@@ -22,15 +22,15 @@ func Messages[T any](bodies ...T) []inproq.Message[T] {
 }
 
 // NewBatch makes a batch to call a handler with. What a message does not say is
-// filled in: IDs that count from 1, the time now, the first attempt, and JSON.
+// filled in: IDs that count from 1, the time now, the first attempt, and JSON, or
+// Bytes for a []byte.
 //
 // Pass it to Deliver; or call the handler yourself, and ResultOf with what it
 // returned.
 func NewBatch[T any](queue string, msgs ...inproq.Message[T]) *inproq.MessageBatch[T] {
 	b := &inproq.MessageBatch[T]{Queue: queue}
 	now := time.Now()
-	for i := range msgs {
-		m := &msgs[i]
+	for i, m := range msgs {
 		if m.ID == (inproq.MessageID{}) {
 			binary.BigEndian.PutUint64(m.ID[8:], uint64(i+1))
 		}
@@ -42,8 +42,11 @@ func NewBatch[T any](queue string, msgs ...inproq.Message[T]) *inproq.MessageBat
 		}
 		if m.ContentType == "" {
 			m.ContentType = inproq.JSON
+			if _, ok := any(m.Body).([]byte); ok {
+				m.ContentType = inproq.Bytes
+			}
 		}
-		b.Messages = append(b.Messages, m)
+		b.Messages = append(b.Messages, &m)
 	}
 	testhook.Bind(b, dispatch.NewDetached(context.Background(), len(msgs), inproq.DefaultLimits().MaxDelay, slog.Default()))
 	return b
@@ -98,6 +101,8 @@ func (r Result) with(retried bool) []inproq.MessageID {
 // then. A batch can be delivered once.
 func Deliver[T any](ctx context.Context, h inproq.Handler[T], b *inproq.MessageBatch[T]) Result {
 	core := testhook.Core(b)
+	ctx, end := context.WithCancel(ctx) // after the settlement, as a broker does
+	defer end()
 	core.SetContext(ctx)
 	return ResultOf(b, core.Protect(func() error { return h(ctx, b) }))
 }

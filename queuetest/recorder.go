@@ -53,8 +53,12 @@ func NewRecorder[T any](t testing.TB, cfg ...inproq.QueueConfig) *Recorder[T] {
 		st.Close()
 	})
 	var c inproq.QueueConfig
-	if len(cfg) > 0 {
+	switch len(cfg) {
+	case 0:
+	case 1:
 		c = cfg[0]
+	default:
+		t.Fatalf("queuetest: %d queue configurations, allowed: at most one", len(cfg))
 	}
 	q, err := inproq.Declare[T](context.Background(), b, "recorder", c)
 	if err != nil {

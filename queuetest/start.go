@@ -28,14 +28,13 @@ func Start(t testing.TB, b *inproq.Broker) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background()) // t's own ends before the cleanups
 	var run sync.WaitGroup
-	var err error
-	run.Go(func() { err = b.Run(ctx) })
+	run.Go(func() {
+		if err := b.Run(ctx); err != nil {
+			t.Errorf("queuetest: the broker's Run returned: %v", err) // at once: the test may wait for what it would do
+		}
+	})
 	t.Cleanup(func() {
-		t.Helper()
 		cancel()
 		run.Wait()
-		if err != nil {
-			t.Errorf("queuetest: the broker's Run returned: %v", err)
-		}
 	})
 }

@@ -272,7 +272,7 @@ type Local interface {
 	// needs it for a message's ID, and passes it on, so that a send reads the clock
 	// once.
 	Now() int64
-	// Inlet returns the inlet of a queue.
+	// Inlet returns a new inlet of a queue.
 	Inlet(queue string) (Inlet, error)
 }
 
@@ -281,13 +281,11 @@ type Local interface {
 type Inlet interface {
 	// Send is Enqueue for one message, at a time that Now has just returned.
 	Send(ctx context.Context, m Message, now int64) (Receipt, error)
+	// Sent is the number of messages that this inlet has accepted.
+	Sent() int64
 }
 
-// Receipt is what an Inlet returns: the queue's Messages and Bytes from before,
-// the time of the oldest message in nanoseconds since 1970, zero if there was none,
-// and a number that mostly differs for callers on different processors. All are
-// best effort while others send too.
-type Receipt struct {
-	Messages, Bytes, Oldest int64
-	Seat                    uint32
-}
+// Receipt is what an Inlet returns: the queue's Messages and Bytes from before, and
+// the time of the oldest message in nanoseconds since 1970, zero if there was none.
+// All are best effort while others send too.
+type Receipt struct{ Messages, Bytes, Oldest int64 }

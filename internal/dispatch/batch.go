@@ -26,8 +26,9 @@ type Batch struct {
 	scratch  *scratch // Deliveries belong to it
 	sum      survey
 	settings Settings
-	ctx      invocation // of the handler
-	settling invocation // of the settlement
+	ctx      invocation      // of the handler
+	detached context.Context // instead, in a batch without an engine
+	settling invocation      // of the settlement
 	log      *slog.Logger
 	counters *Counters
 	group    *sync.WaitGroup // that the goroutines of Spawn belong to
@@ -58,12 +59,20 @@ func NewDetached(ctx context.Context, n int, maxDelay time.Duration, log *slog.L
 	b := &Batch{log: log, counters: new(Counters), group: new(sync.WaitGroup)}
 	b.Init(n)
 	b.settings.MaxDelay = maxDelay
-	b.SetContext(ctx)
+	b.detached = ctx
 	return b
 }
 
 // SetContext sets the context that functions of a detached batch get.
-func (b *Batch) SetContext(ctx context.Context) { b.ctx.begin(ctx, time.Hour) }
+func (b *Batch) SetContext(ctx context.Context) { b.detached = ctx }
+
+// context is what the handler and the functions of the batch get.
+func (b *Batch) context() context.Context {
+	if b.detached != nil {
+		return b.detached
+	}
+	return &b.ctx
+}
 
 // Withhold takes message i out of the handler's hands: its body does not decode.
 func (b *Batch) Withhold(i int, cause error) {
@@ -84,13 +93,17 @@ func (b *Batch) ClampDelay(d time.Duration) time.Duration {
 }
 
 // Remark logs a call that had no effect because of an earlier one, or because
-// the batch was settled.
+// the batch was settled. A call on the batch has no id.
 func (b *Batch) Remark(call string, id store.ID, effect settlement.Effect) {
+	attrs := []any{"call", call}
+	if id != (store.ID{}) {
+		attrs = append(attrs, "message_id", idText(id))
+	}
 	switch effect {
 	case settlement.Ignored:
-		b.log.Warn("call ignored: an earlier one has decided otherwise", "call", call, "message_id", idText(id))
+		b.log.Warn("call ignored: an earlier one has decided otherwise", attrs...)
 	case settlement.Late:
-		b.log.Warn("call ignored: the batch is settled", "call", call, "message_id", idText(id))
+		b.log.Warn("call ignored: the batch is settled", attrs...)
 	}
 }
 
@@ -108,7 +121,7 @@ func (b *Batch) Spawn(fn func(ctx context.Context) error) {
 	b.group.Go(func() {
 		err := errGoexit
 		defer func() { b.finished(err) }()
-		err = protect(func() error { return fn(&b.ctx) })
+		err = protect(func() error { return fn(b.context()) })
 	})
 }
 

@@ -80,6 +80,18 @@ func (l *Ledger) Retry(i int, r Retry) Effect {
 	return Recorded
 }
 
+// Called reports whether message i has a call of its own.
+func (l *Ledger) Called(i int) bool { return l.own[i].Load() != uint32(None) }
+
+// Explain adds a cause to a retry of message i that was called without one.
+func (l *Ledger) Explain(i int, cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all.Load()&sealed == 0 && l.retry != nil && l.retry[i].Cause == nil {
+		l.retry[i].Cause = cause
+	}
+}
+
 // AckAll records an acknowledgement of all messages without a call of their
 // own.
 func (l *Ledger) AckAll() Effect {

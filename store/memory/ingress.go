@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/inproq/inproq/store"
 )
@@ -21,7 +22,7 @@ type shard struct {
 	w     writer
 	n     int64 // messages that are not in the queue's count yet
 	bytes int64 // of their bodies
-	seat  uint32
+	index int   // of the shard
 	_     [64]byte
 }
 
@@ -62,18 +63,18 @@ func (q *queue) open() {
 	if q.inlets.Load() == nil && q.over == nil {
 		in := make([]shard, q.store.shards)
 		for i := range in {
-			in[i].seat = uint32(i)
+			in[i].index = i
 		}
 		q.lanes = make([]lane, len(in))
 		q.inlets.Store(&in)
 	}
 }
 
-// inlet returns a shard, locked, of a queue that is open.
-func (q *queue) inlet() *shard {
+// freeShard returns a shard, locked, of a queue that is open.
+func (q *queue) freeShard() *shard {
 	in := *q.inlets.Load()
 	if q.crowded.Load() {
-		return crowdedInlet(in)
+		return crowdedShard(in)
 	}
 	if !in[0].mu.TryLock() {
 		// Taken by another sender, or for a moment by a Lease.
@@ -92,7 +93,7 @@ type seat struct{ shard int }
 
 var seats = sync.Pool{New: func() any { return new(seat) }}
 
-func crowdedInlet(in []shard) *shard {
+func crowdedShard(in []shard) *shard {
 	s := seats.Get().(*seat)
 	defer seats.Put(s)
 	for range in {
@@ -110,41 +111,74 @@ func crowdedInlet(in []shard) *shard {
 // Now is the time in nanoseconds since 1970.
 func (s *Store) Now() int64 { return s.unix + s.now() }
 
-// Inlet returns a queue as the inlet of its own.
+// An inlet is one sender's way into a queue. Its counts are apart from each
+// other like the shards, and each is guarded by its shard.
+type inlet struct {
+	q      *queue
+	sent   []count
+	locked atomic.Int64 // messages that did not come through a shard
+}
+
+type count struct {
+	n int64
+	_ [56]byte
+}
+
+// Inlet returns a new inlet of a queue.
 func (s *Store) Inlet(name string) (store.Inlet, error) {
 	q, err := s.queue(context.Background(), name)
 	if err != nil {
 		return nil, err
 	}
-	return q, nil
+	return &inlet{q: q, sent: make([]count, s.shards)}, nil
+}
+
+// Sent counts the messages that came in here.
+func (in *inlet) Sent() int64 {
+	n := in.locked.Load()
+	if shards := in.q.inlets.Load(); shards != nil {
+		for i := range *shards {
+			sh := &(*shards)[i]
+			sh.mu.Lock()
+			n += in.sent[i].n
+			sh.mu.Unlock()
+		}
+	}
+	return n
 }
 
 // Send accepts one message.
-func (q *queue) Send(ctx context.Context, m store.Message, now int64) (store.Receipt, error) {
+func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
+	q := in.q
 	if m.Delay > 0 || q.inlets.Load() == nil {
-		return q.sendLocked(m)
+		return in.sendLocked(m)
 	}
 	now -= q.store.unix
-	sh := q.inlet()
+	sh := q.freeShard()
 	if sh.over != nil {
 		sh.mu.Unlock()
 		return store.Receipt{}, sh.over
 	}
+	in.sent[sh.index].n++
 	sh.last = max(sh.last, now)
 	fillSlot(sh.list.push(), &m, sh.last, &sh.w, &q.arena)
 	return q.accepted(sh, 1, int64(len(m.Body)), now), nil
 }
 
-func (q *queue) sendLocked(m store.Message) (store.Receipt, error) {
-	before, err := q.enqueueLocked([]store.Message{m})
+func (in *inlet) sendLocked(m store.Message) (store.Receipt, error) {
+	before, err := in.q.enqueueLocked([]store.Message{m})
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	in.locked.Add(1)
 	r := store.Receipt{Messages: before.Messages, Bytes: before.Bytes}
 	if !before.Oldest.IsZero() {
 		r.Oldest = before.Oldest.UnixNano()
 	}
-	return r, err
+	return r, nil
 }
 
 // Enqueue accepts messages.
@@ -163,7 +197,7 @@ func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) 
 		return q.enqueueLocked(msgs)
 	}
 	now := s.now()
-	sh := q.inlet()
+	sh := q.freeShard()
 	if sh.over != nil {
 		sh.mu.Unlock()
 		return store.Stats{}, sh.over
@@ -201,7 +235,6 @@ func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 	} else {
 		r.Messages, r.Bytes = q.flush(sh)
 	}
-	r.Seat = sh.seat
 	sh.mu.Unlock()
 
 	total := r.Messages
@@ -257,7 +290,7 @@ func (q *queue) enqueueLocked(msgs []store.Message) (store.Stats, error) {
 	}
 	q.open()
 	before := q.stats()
-	sh := q.inlet()
+	sh := q.freeShard()
 	q.push(sh, msgs, now)
 	sh.mu.Unlock()
 	var size int64

@@ -63,10 +63,11 @@ type ConsumerInfo struct {
 	CreatedAt time.Time
 }
 
-// QueueUpdate is a change of a queue's settings. What is nil stays as it is.
+// QueueUpdate is a change of a queue's settings. What is nil stays as it is. The
+// content type cannot be changed here, but by [Declare].
 type QueueUpdate struct {
-	DeliveryDelay          *time.Duration
-	MessageRetentionPeriod *time.Duration
+	DeliveryDelay          *time.Duration // 0 to Limits.MaxDelay; NoDelay is 0
+	MessageRetentionPeriod *time.Duration // Limits.MinRetention to MaxRetention
 	DeliveryPaused         *bool
 	Annotations            map[string]*string // merged; a nil value deletes the key
 	IfRevision             uint64             // otherwise ErrConflict; 0: whatever the revision
@@ -74,7 +75,8 @@ type QueueUpdate struct {
 
 // CreateQueue creates a queue. Unlike [Declare] it refuses a name that is taken.
 //
-// Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueExists].
+// Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueExists],
+// [ErrBrokerClosed], ctx's and the store's.
 func (b *Broker) CreateQueue(ctx context.Context, name string, cfg QueueConfig) (QueueInfo, error) {
 	if err := b.mayChange(name); err != nil {
 		return QueueInfo{}, err
@@ -97,7 +99,8 @@ func (b *Broker) CreateQueue(ctx context.Context, name string, cfg QueueConfig) 
 // shorter retention deletes what is too old now, and a consumer that runs goes on
 // with the new settings.
 //
-// Errors: [ErrQueueNotFound], [ErrInvalidConfig], [ErrConflict].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrInvalidConfig],
+// [ErrConflict], [ErrBrokerClosed], ctx's and the store's.
 func (b *Broker) UpdateQueue(ctx context.Context, name string, u QueueUpdate) (QueueInfo, error) {
 	if u.DeliveryPaused != nil && *u.DeliveryPaused {
 		release, err := b.hold(ctx, name)
@@ -148,7 +151,8 @@ func (u *QueueUpdate) apply(r *record, l *Limits) error {
 // DeleteQueue deletes a queue with its messages and its consumer. Handlers that
 // run are not interrupted; what they settle is gone.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrBrokerClosed], ctx's and
+// the store's.
 func (b *Broker) DeleteQueue(ctx context.Context, name string) error {
 	if err := b.mayChange(name); err != nil {
 		return err
@@ -161,7 +165,7 @@ func (b *Broker) DeleteQueue(ctx context.Context, name string) error {
 
 // Queue describes a queue.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], ctx's and the store's.
 func (b *Broker) Queue(ctx context.Context, name string) (QueueInfo, error) {
 	if err := checkName(name); err != nil {
 		return QueueInfo{}, err
@@ -175,7 +179,7 @@ func (b *Broker) Queue(ctx context.Context, name string) (QueueInfo, error) {
 
 // QueueByID describes the queue with an ID.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrQueueNotFound], ctx's and the store's.
 func (b *Broker) QueueByID(ctx context.Context, id string) (QueueInfo, error) {
 	for info, err := range b.Queues(ctx) {
 		if err != nil || info.ID == id {
@@ -209,7 +213,8 @@ func (b *Broker) Queues(ctx context.Context) iter.Seq2[QueueInfo, error] {
 //
 // See https://developers.cloudflare.com/queues/configuration/pause-purge/.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrBrokerClosed], ctx's and
+// the store's.
 func (b *Broker) PauseDelivery(ctx context.Context, name string) error {
 	_, err := b.UpdateQueue(ctx, name, QueueUpdate{DeliveryPaused: new(true)})
 	return err
@@ -217,7 +222,8 @@ func (b *Broker) PauseDelivery(ctx context.Context, name string) error {
 
 // ResumeDelivery ends a pause.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrBrokerClosed], ctx's and
+// the store's.
 func (b *Broker) ResumeDelivery(ctx context.Context, name string) error {
 	_, err := b.UpdateQueue(ctx, name, QueueUpdate{DeliveryPaused: new(false)})
 	return err
@@ -229,7 +235,8 @@ func (b *Broker) ResumeDelivery(ctx context.Context, name string) error {
 //
 // See https://developers.cloudflare.com/queues/configuration/pause-purge/.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrBrokerClosed], ctx's and
+// the store's.
 func (b *Broker) Purge(ctx context.Context, name string) error {
 	if err := b.mayChange(name); err != nil {
 		return err

@@ -14,13 +14,13 @@ import (
 // at least one. When the handler and all functions started with Go have returned,
 // each message is settled by the first of these that applies:
 //
-//  1. its own Ack or Retry, whichever was called first; Ack holds even if the
-//     handler fails;
-//  2. AckAll or RetryAll, whichever was called first;
+//  1. its own Ack or Retry, whichever was called first, unless AckAll or RetryAll
+//     was called before; Ack holds even if the handler fails;
+//  2. AckAll or RetryAll, whichever was called first; after RetryAll a message's
+//     own Retry may still set its delay;
 //  3. the handler's outcome: nil acknowledges, an error or a panic retries.
 //
-// A message's own call made after AckAll or RetryAll has no effect, but for the
-// delay of a Retry after RetryAll. All methods are safe for concurrent use; calls
+// All methods are safe for concurrent use; calls
 // after the settlement do nothing.
 //
 // See https://developers.cloudflare.com/queues/configuration/batching-retries/.
@@ -47,8 +47,8 @@ func (b *MessageBatch[T]) AckAll() {
 	}
 }
 
-// RetryAll retries all messages without a call of their own. Called again, it may
-// replace the delay. After AckAll it has no effect but a warning in the log. A
+// RetryAll retries all messages without a call of their own. Called again, it
+// replaces the delay and the cause if it gives one. After AckAll it has no effect but a warning in the log. A
 // retry is no failure: it never lowers the number of handlers.
 func (b *MessageBatch[T]) RetryAll(opts ...RetryOption) {
 	if b.core == nil {

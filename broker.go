@@ -100,13 +100,14 @@ func (b *Broker) unixNano() int64 {
 //     that handlers still send; with a store that was passed in, handlers that run
 //     finish, and the rest stays in the store.
 //   - After Config.ShutdownTimeout the contexts of handlers that still run end
-//     with the cause [ErrShutdownTimeout], and a little later their batches are
-//     settled without them.
+//     with the cause [ErrShutdownTimeout], and 5 seconds later (or once more
+//     ShutdownTimeout, if that is shorter) their batches are settled without them.
 //   - Sends work until the last handler has returned, and fail with
 //     [ErrBrokerClosed] from then on.
 //
 // It returns nil, or ErrShutdownTimeout when handlers had to be cancelled, or what
-// kept a consumer from starting. A broker runs once: a second Run, or one after
+// kept a consumer from starting: [ErrQueueNotFound], [ErrConsumerExists], or the
+// store's error. A broker runs once: a second Run, or one after
 // Shutdown, returns ErrBrokerClosed at once.
 //
 // Handlers' contexts have ctx's values but do not end with it.
@@ -161,7 +162,9 @@ func (b *Broker) begin(ctx context.Context, stop context.CancelFunc) ([]*Consume
 // Shutdown is for code that owns no context for Run: it makes Run shut down, and
 // waits until that is done. The grace for handlers that run ends with ctx, or
 // after Config.ShutdownTimeout if that is sooner. It returns what Run does. A
-// broker that does not run is closed at once; one that is closed already stays so.
+// broker that does not run is closed at once, and what its own store holds is
+// discarded; one that is closed already stays so. A handler must not call it: it
+// would wait for itself until the grace is over.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, b.hurry)()
 	b.mu.Lock()

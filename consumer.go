@@ -250,8 +250,9 @@ func (b *Broker) reap() {
 // Stop detaches the handler: what runs may finish, what was leased and not seen
 // goes back, and the consumer's record is removed from the queue. It waits for the
 // handlers until ctx ends or Config.ShutdownTimeout has passed; then their contexts
-// end with the cause [ErrShutdownTimeout], which it returns. A consumer that has
-// stopped stays so.
+// end with the cause [ErrShutdownTimeout], which it returns. The queue may then be
+// consumed anew. A consumer that has stopped stays so. A handler must not stop its
+// own consumer: it would wait for itself.
 func (c *Consumer) Stop(ctx context.Context) error {
 	b := c.ep.broker
 	c.ep.dropConsumer(c)

@@ -21,9 +21,9 @@ const (
 type DelayOption struct{ d time.Duration }
 
 // Delay postpones the delivery of what is sent, or of what is retried, by d,
-// from 0 to Limits.MaxDelay (12 hours). Zero is a delay like any other: it
-// overrides the queue's or the consumer's. It is exact to a millisecond and
-// never early.
+// from 0 to Limits.MaxDelay (12 hours). Zero, or NoDelay, is a delay like any
+// other: it overrides the queue's or the consumer's. It never ends early, and late
+// by the store's Guarantee.TimerGrain at most, in memory a millisecond.
 //
 // A send with a delay out of range fails with [ErrDelayOutOfRange]; a retry,
 // which returns nothing, takes the nearest allowed delay and logs a warning.

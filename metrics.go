@@ -27,23 +27,27 @@ func (m *Metrics) set(st *store.Stats) {
 // Backlog divides a queue's messages by what they wait for. A number that the
 // store cannot tell cheaply is -1.
 type Backlog struct {
-	Ready   int64 // wait for a handler
-	Delayed int64 // wait for a delay or a retry delay to pass
-	Leased  int64 // are with a handler
-	Bytes   int64 // of all bodies
-	Oldest  time.Time
+	Ready   int64     // wait for a consumer
+	Delayed int64     // wait for a delay or a retry delay to pass
+	Leased  int64     // are with a consumer
+	Bytes   int64     // of all bodies
+	Oldest  time.Time // when the oldest of all was sent; zero: there are none, or it is not known
 }
 
 // ScaleDecision is what the autoscaler made of a finished batch, and why: the
 // rule that had the last word, and the figures it went by.
 type ScaleDecision struct {
-	Time           time.Time
-	From, To       int    // handlers that may run at once
-	Rule           string // "grow", "shrink", "steady", "hold", "errors", "recover" or "ceiling"
-	ArrivalRate    float64
-	ServiceSeconds float64 // wall time of an invocation
-	FailureRate    float64 // of invocations
-	Ready          int64
+	Time     time.Time
+	From, To int // handlers that may run at once
+	// Rule is "grow" or "shrink" towards what the load needs, "steady" when that is
+	// so, "hold" above it because a descent takes time, "errors" when the batch
+	// failed, "recover" while the handlers regain what failures have cost, and
+	// "ceiling" at MaxConcurrency.
+	Rule           string
+	ArrivalRate    float64 // messages a second, smoothed
+	ServiceSeconds float64 // wall time of an invocation, smoothed
+	FailureRate    float64 // share of invocations that failed, 0 to 1, smoothed
+	Ready          int64   // messages that waited for a handler
 }
 
 // Stats count what happened to a queue's messages in this process since the
@@ -52,10 +56,10 @@ type Stats struct {
 	Sent         uint64 // accepted
 	Delivered    uint64 // handed to a handler, retries included
 	Acked        uint64
-	Retried      uint64
+	Retried      uint64 // settled by a retry, to be delivered again
 	DeadLettered uint64 // moved to the dead-letter queue
 	Dropped      uint64 // deleted because no attempts were left
-	Expired      uint64 // deleted because their retention was over
+	Expired      uint64 // deleted because their retention was over, by whatever process, since the store was opened
 	Undecodable  uint64 // deliveries withheld from the handler
 	LeasesLost   uint64 // settled too late: the message is delivered again
 	Batches      uint64 // invocations of the handler
@@ -75,7 +79,7 @@ type Stats struct {
 
 // Metrics describe a queue's backlog now.
 //
-// Errors: [ErrQueueNotFound], and the store's.
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], ctx's and the store's.
 func (b *Broker) Metrics(ctx context.Context, name string) (Metrics, error) {
 	var m Metrics
 	st, err := b.stats(ctx, name)
@@ -85,7 +89,7 @@ func (b *Broker) Metrics(ctx context.Context, name string) (Metrics, error) {
 
 // Backlog describes a queue's backlog in more detail.
 //
-// Errors: [ErrQueueNotFound], and the store's.
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], ctx's and the store's.
 func (b *Broker) Backlog(ctx context.Context, name string) (Backlog, error) {
 	st, err := b.stats(ctx, name)
 	if err != nil {

@@ -21,7 +21,7 @@ type Config struct {
 	Limits Limits
 	// ShutdownTimeout is how long a shutdown waits for handlers that run, and how
 	// long a handler that has outlived its MaxDuration is waited for. Default 30
-	// seconds.
+	// seconds; it must not be negative.
 	ShutdownTimeout time.Duration
 }
 
@@ -42,13 +42,14 @@ type QueueConfig struct {
 // ConsumerConfig says how a handler is fed.
 type ConsumerConfig struct {
 	// Name identifies the consumer (Cloudflare's script name): the same name in
-	// another process is another instance of it. Default: the queue's name.
+	// another process is another instance of it. Any text; default: the queue's
+	// name.
 	Name string
 	// MaxBatchSize is the largest number of messages in a batch. Default 10, from
 	// 1 to 100.
 	MaxBatchSize int
 	// MaxBatchTimeout is how long a batch waits to be full, counted from its
-	// first message. Default 5 seconds, at most 60; NoWait: not at all.
+	// first message. Default 5 seconds, from 0 to 60; NoWait: not at all.
 	MaxBatchTimeout time.Duration
 	// MaxRetries is how often a message is delivered again after its first
 	// delivery. Default 3, at most 100; NoRetries: never.
@@ -64,7 +65,7 @@ type ConsumerConfig struct {
 	// up to 250.
 	MaxConcurrency int
 	// MaxDuration is the wall time of one invocation. Then its context ends and
-	// the invocation counts as failed. Default 15 minutes.
+	// the invocation counts as failed. Default 15 minutes, at least 1 nanosecond.
 	MaxDuration time.Duration
 	// DeadLetterQueue is where messages go whose last delivery has failed. It is
 	// created if it does not exist. "": they are deleted.

@@ -20,7 +20,7 @@ type PeekedMessage struct {
 	Ref         string
 	Body        []byte // as it is stored; do not write to it
 	ContentType ContentType
-	Headers     map[string]string
+	Headers     map[string]string // nil: none, or they are malformed
 	Timestamp   time.Time
 	Attempts    int // deliveries so far
 }
@@ -29,7 +29,8 @@ type PeekedMessage struct {
 // them: those that are ready first, about in the order of delivery, then those
 // that are delayed. It counts no attempt, and may be repeated.
 //
-// Errors: [ErrQueueNotFound], [ErrInvalidConfig] for a limit below 1.
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrInvalidConfig] for a limit
+// below 1, ctx's and the store's.
 func (b *Broker) Peek(ctx context.Context, name string, limit int) ([]PeekedMessage, error) {
 	return b.PeekAfter(ctx, name, "", limit)
 }
@@ -37,8 +38,7 @@ func (b *Broker) Peek(ctx context.Context, name string, limit int) ([]PeekedMess
 // PeekAfter goes on where an earlier Peek has ended: behind the message that ref
 // names, which may be gone by now. "" is the beginning.
 //
-// Errors: [ErrQueueNotFound], [ErrInvalidConfig] for a limit below 1 and for a ref
-// that is none.
+// Errors: as Peek, and [ErrInvalidConfig] for a ref that is none.
 func (b *Broker) PeekAfter(ctx context.Context, name, ref string, limit int) ([]PeekedMessage, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -75,7 +75,8 @@ func (b *Broker) PeekAfter(ctx context.Context, name, ref string, limit int) ([]
 // those it could not delete the result has a warning: they are gone, or with a
 // handler.
 //
-// Errors: [ErrQueueNotFound].
+// Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrBrokerClosed], ctx's and
+// the store's.
 func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) (warnings map[string]string, err error) {
 	if err := b.mayChange(name); err != nil {
 		return nil, err

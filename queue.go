@@ -25,12 +25,14 @@ type Queue[T any] struct {
 	initial ContentType // where the queue has none set
 }
 
-// Declare creates a queue, or updates it: what cfg says differently from the
-// last declaration by code takes effect, so that a restart does not undo what was
-// changed in between by UpdateQueue. A pause stays as it is.
+// Declare creates a queue, or updates it. An update changes the fields of cfg that
+// differ from what was declared last, and no others: an operator may set a delay
+// with UpdateQueue, and a restart, which declares what it always has, leaves it
+// alone. A pause stays as it is.
 //
 // Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrTypeMismatch],
-// [ErrContentType] when cfg.ContentType fits no T, [ErrBrokerClosed].
+// [ErrContentType] when no T fits cfg.ContentType, [ErrBrokerClosed], ctx's and the
+// store's.
 func Declare[T any](ctx context.Context, b *Broker, name string, cfg QueueConfig) (*Queue[T], error) {
 	if err := b.mayChange(name); err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func Declare[T any](ctx context.Context, b *Broker, name string, cfg QueueConfig
 // asks nothing of the store.
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrTypeMismatch],
-// [ErrContentType] when the queue's content type fits no T.
+// [ErrContentType] when no T fits the queue's content type, ctx's and the store's.
 func Bind[T any](ctx context.Context, b *Broker, name string) (*Queue[T], error) {
 	if err := checkName(name); err != nil {
 		return nil, err

@@ -46,12 +46,15 @@ type SendBatchResult struct {
 // A SendOption says more about a send: [Delay], [ContentAs], [Header].
 type SendOption interface{ sendOption() }
 
-// ContentAs sends a body with another content type than the queue's.
+// ContentAs sends a body with another content type than the queue's. One that is
+// unknown, or that the body does not fit, fails the send with [ErrContentType].
 func ContentAs(ct ContentType) SendOption { return contentOption{ct} }
 
-// Header adds a header. Keys have 1 to 64 letters, digits and dashes and do not
-// begin with "Inproq-"; values are UTF-8 in one line; all keys and values of a
-// message together have at most Limits.MaxHeaderBytes.
+// Header adds a header; of several with one key the last counts. Keys have 1 to 64
+// letters, digits and dashes and do not begin with "Inproq-"; values are UTF-8
+// without CR, LF and NUL: otherwise the send fails with [ErrInvalidHeader]. All keys
+// and values of a message together have at most Limits.MaxHeaderBytes (8,000):
+// otherwise it fails with [ErrMessageTooLarge].
 func Header(key, value string) SendOption { return headerOption{key, value} }
 
 type contentOption struct{ ct ContentType }
@@ -143,9 +146,10 @@ func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (SendRe
 	return res, nil
 }
 
-// SendBatch sends up to 100 messages with up to 256,000 bytes of bodies, all or
-// none. Options apply to each message that does not say otherwise. A batch costs
-// one call of the store.
+// SendBatch sends up to Limits.MaxBatchMessages (100) messages, or as many as the
+// store takes at once, with up to Limits.MaxBatchBytes (256,000) bytes of bodies,
+// all or none. Options apply to each message that does not say otherwise. A batch
+// costs one call of the store.
 //
 // Errors: those of Send, with the index of the message, [ErrEmptyBatch] and
 // [ErrBatchTooLarge].

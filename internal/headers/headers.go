@@ -25,9 +25,9 @@ const version = 1
 // without CR, LF and NUL.
 func Check(key, value string) error {
 	if len(key) == 0 || len(key) > 64 {
-		return fmt.Errorf("header key %q has %d bytes, allowed are 1 to 64", key, len(key))
+		return fmt.Errorf("header key %.64q has %d bytes, allowed are 1 to 64", key, len(key))
 	}
-	for _, c := range []byte(key) {
+	for _, c := range key {
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
 			return fmt.Errorf("header key %q has %q, allowed are letters, digits and dashes", key, c)
 		}

@@ -35,6 +35,9 @@ type Ledger struct {
 
 const sealed = 1 << 8
 
+// closed is what Seal makes of None: no call may follow.
+const closed = None + 1<<7
+
 // Init prepares the ledger for a batch of n messages.
 func (l *Ledger) Init(n int) { l.own = make([]atomic.Uint32, n) }
 
@@ -53,8 +56,12 @@ func (l *Ledger) Ack(i int) Effect {
 		return Ignored
 	case l.own[i].CompareAndSwap(uint32(None), uint32(Acked)):
 		return Recorded
-	case l.own[i].Load() == uint32(Acked):
-		return Redundant // another goroutine was faster
+	}
+	switch Call(l.own[i].Load()) { // another goroutine was faster
+	case Acked:
+		return Redundant
+	case closed:
+		return Late
 	}
 	return Ignored
 }
@@ -131,12 +138,18 @@ func (l *Ledger) RetryAll(r Retry) Effect {
 }
 
 // Seal ends the recording: later calls do nothing. It reports whether this call
-// was the one that sealed.
+// was the one that sealed. An Ack that looked at all before it and has not
+// written yet finds its message closed.
 func (l *Ledger) Seal() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.all.Load()
 	l.all.Store(all | sealed)
+	for i := range l.own {
+		if own := &l.own[i]; own.Load() == uint32(None) {
+			own.CompareAndSwap(uint32(None), uint32(closed))
+		}
+	}
 	return all&sealed == 0
 }
 
@@ -161,7 +174,7 @@ func (r *Record) Acked(i int, outcome error) bool {
 	switch Call(r.own[i].Load()) {
 	case Acked:
 		return true
-	case None:
+	case closed:
 		return r.all == Acked || r.all == None && outcome == nil
 	}
 	return false
@@ -175,11 +188,13 @@ func (r *Record) Verdict(i int, outcome error) Verdict {
 
 // Own returns what was called for message i.
 func (r *Record) Own(i int) (Call, Retry) {
-	call := Call(r.own[i].Load())
-	if call != Retried || r.retry == nil {
+	switch call := Call(r.own[i].Load()); call {
+	case Acked:
 		return call, Retry{}
+	case Retried:
+		return call, r.retry[i]
 	}
-	return call, r.retry[i]
+	return None, Retry{}
 }
 
 // All returns what was called for the batch.

@@ -1,0 +1,2 @@
+// Package layers holds the tests of what may import what.
+package layers

@@ -65,13 +65,13 @@ func oneLine(s string) string {
 	if len(s) > 4*maxErrorText {
 		s = s[:4*maxErrorText] // no need to look at all of a huge one
 	}
-	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		switch r {
 		case '\r', '\n', 0:
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")))
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= maxErrorText {
 		return s
 	}

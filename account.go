@@ -195,6 +195,9 @@ func (b *Broker) Queues(ctx context.Context) iter.Seq2[QueueInfo, error] {
 	return func(yield func(QueueInfo, error) bool) {
 		all, err := b.catalog.list(ctx)
 		if err != nil {
+			if errors.Is(err, store.ErrClosed) {
+				err = fmt.Errorf("%w: %w", ErrBrokerClosed, err)
+			}
 			yield(QueueInfo{}, fmt.Errorf("inproq: list of queues: %w", err))
 			return
 		}

@@ -87,6 +87,9 @@ func (c *catalog) sync(ctx context.Context) error {
 	c.mu.Lock()
 	// When another sync was faster, it knows all that this one does.
 	if upTo > c.complete {
+		if after == 0 {
+			changes = append(changes, c.missing(changes, upTo)...)
+		}
 		for _, q := range changes {
 			if c.learn(q) {
 				fresh = append(fresh, q)
@@ -103,6 +106,22 @@ func (c *catalog) sync(ctx context.Context) error {
 		c.follow(r)
 	}
 	return nil
+}
+
+// missing returns tombstones for the records that a list of all queues up to a
+// revision does not have: it comes without. The caller holds mu.
+func (c *catalog) missing(list []store.Queue, upTo uint64) []store.Queue {
+	listed := make(map[string]bool, len(list))
+	for i := range list {
+		listed[list[i].Name] = true
+	}
+	var gone []store.Queue
+	for name, q := range c.queues {
+		if !listed[name] && q.Revision < upTo {
+			gone = append(gone, store.Queue{Name: name, Deleted: true, Revision: upTo})
+		}
+	}
+	return gone
 }
 
 // learn notes a record unless it is old news. The caller holds mu.

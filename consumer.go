@@ -14,9 +14,10 @@ import (
 // what becomes of the messages; see [MessageBatch]. A panic counts as an error.
 // Batches of one queue may be handled at the same time.
 //
-// ctx ends after ConsumerConfig.MaxDuration; a handler that returns later has
-// failed, also with nil. It ends too, with the cause [ErrShutdownTimeout], when a
-// shutdown has waited long enough. It has the values of the context that Run got.
+// ctx ends after ConsumerConfig.MaxDuration, and, with the cause
+// [ErrShutdownTimeout], when a shutdown has waited long enough. A handler that returns
+// nil after that has failed all the same: what it has not acknowledged is retried.
+// ctx has the values of the context that Run got.
 type Handler[T any] func(ctx context.Context, batch *MessageBatch[T]) error
 
 // Each makes a handler of a function for one message. Messages are processed one
@@ -145,6 +146,9 @@ func (c *Consumer) start() error {
 	if c.record == nil || c.record.Revision < r.Revision {
 		c.record = r
 	}
+	if !c.in(c.record) {
+		return fmt.Errorf("%w: the queue %q or its consumer was deleted meanwhile", ErrQueueNotFound, c.ep.name)
+	}
 	c.engine = dispatch.New(dispatch.Config{
 		Store:       b.store,
 		Queue:       c.ep.name,
@@ -207,16 +211,21 @@ func (c *Consumer) follow(r *record) {
 		c.mu.Unlock()
 		return
 	}
+	old, e := c.record, c.engine
 	c.record = r
-	e := c.engine
 	c.mu.Unlock()
 	switch {
 	case e == nil:
-	case r.Deleted, r.Consumer == nil, r.Consumer.Kind != Worker, r.Consumer.Name != c.cfg.Name:
+	case !c.in(r):
 		c.ep.broker.retire(c)
-	default:
-		e.Update(c.settings(r))
+	case !c.in(old), old.Consumer.Settings != r.Consumer.Settings, old.Consumer.Declared != r.Consumer.Declared:
+		e.Update(c.settings(r)) // which gives a batch that fills back: not for every change
 	}
+}
+
+// in reports whether a record has this consumer.
+func (c *Consumer) in(r *record) bool {
+	return !r.Deleted && r.Consumer != nil && r.Consumer.Kind == Worker && r.Consumer.Name == c.cfg.Name
 }
 
 // retire lets a consumer go whose queue or record is no more. Handlers that run
@@ -251,7 +260,8 @@ func (b *Broker) reap() {
 // goes back, and the consumer's record is removed from the queue. It waits for the
 // handlers until ctx ends or Config.ShutdownTimeout has passed; then their contexts
 // end with the cause [ErrShutdownTimeout], which it returns. The queue may then be
-// consumed anew. A consumer that has stopped stays so. A handler must not stop its
+// consumed anew. A consumer that has stopped stays so; after a shutdown of the broker
+// Stop does nothing. A handler must not stop its
 // own consumer: it would wait for itself.
 func (c *Consumer) Stop(ctx context.Context) error {
 	b := c.ep.broker

@@ -136,11 +136,16 @@ func (ep *endpoint) engine() *dispatch.Engine {
 }
 
 // sendPolicy is what the queue's record says about sends, as far as it is known.
-func (ep *endpoint) sendPolicy() *policy {
+func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
 	if p := ep.policy.Load(); p != nil {
 		return p
 	}
-	return &policy{} // deleted: the store will say so
+	// Deleted. Perhaps the name was taken anew, by another broker.
+	_ = ep.broker.catalog.sync(ctx) // the store will say it again
+	if p := ep.policy.Load(); p != nil {
+		return p
+	}
+	return &policy{}
 }
 
 // admit checks a send before it goes to the store.
@@ -154,6 +159,17 @@ func (ep *endpoint) admit(ctx context.Context, n, size int, now int64) error {
 	}
 	if ep.nearlyFull.Load() {
 		return ep.checkRoom(ctx, size)
+	}
+	return nil
+}
+
+// inTime reports, after a send, whether it came before a shutdown looked for the
+// last time at what is ready in the broker's own store, which is about to go.
+// Order: the shutdown refuses sends and then looks, a send stores and then comes
+// here, so one of the two sees the other.
+func (ep *endpoint) inTime() error {
+	if ep.broker.owned && ep.broker.phase.Load() == closed {
+		return store.ErrClosed
 	}
 	return nil
 }
@@ -172,6 +188,9 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, n
 		if p = ep.policy.Load(); p != nil && p.inlet != nil {
 			r, err = p.inlet.Send(ctx, m, now)
 		}
+	}
+	if err == nil {
+		err = ep.inTime()
 	}
 	if err != nil {
 		return fromStore(err, ep.name)
@@ -202,6 +221,9 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 		err = ep.broker.store.(store.TxEnqueuer).EnqueueTx(ctx, tx, ep.name, msgs) // checked by In
 	} else {
 		before, err = ep.put(ctx, msgs)
+	}
+	if err == nil {
+		err = ep.inTime()
 	}
 	if err != nil {
 		return store.Stats{}, fromStore(err, ep.name)

@@ -160,7 +160,7 @@ func (q *Queue[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], 
 // send is Send. Its result is written in place: copying it up would cost as much
 // as storing the message.
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
-	p := q.ep.sendPolicy()
+	p := q.ep.sendPolicy(ctx)
 	w := manner{ct: cmp.Or(p.ctype, q.initial), delay: p.delay}
 	if len(opts) > 0 {
 		w = mannerOf(opts)
@@ -187,7 +187,7 @@ func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequ
 	if err := b.limits.checkCount(len(reqs), b.guarantee.AtomicSend); err != nil {
 		return res, q.wrap(err)
 	}
-	p, common := q.ep.sendPolicy(), mannerOf(opts)
+	p, common := q.ep.sendPolicy(ctx), mannerOf(opts)
 	if err := b.limits.checkDelay(common.delay); err != nil {
 		return res, q.wrap(withCode(10202, err))
 	}

@@ -33,8 +33,7 @@ type Batch struct {
 	counters *Counters
 	group    *sync.WaitGroup // that the goroutines of Spawn belong to
 	place    int             // in the engine's live
-	stuck    bool            // settled while the handler still runs; guarded by the engine's mu
-	settled  bool            // being settled: leases are not renewed any more; guarded likewise
+	settled  bool            // being settled: leases are not renewed any more; guarded by the engine's mu
 
 	mu      sync.Mutex
 	pending int           // functions started and not finished
@@ -136,6 +135,13 @@ func (b *Batch) finished(err error) {
 		close(b.idle)
 		b.idle = nil
 	}
+}
+
+// close refuses further functions.
+func (b *Batch) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
 }
 
 // Join waits for the functions, also for those that they start, and returns the

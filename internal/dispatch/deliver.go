@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -57,12 +58,12 @@ func (e *Engine) begin(b *Batch) {
 // run calls the handler with a batch, and settles what it decided. It reports
 // whether the calling goroutine is the filler from now on.
 func (e *Engine) run(b *Batch) (fill bool) {
-	returned := false
+	returned, completed := false, false
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.running--
-		if returned {
+		e.remove(b)
+		if completed {
 			fill = e.takeRole()
 		} else {
 			e.fillIfFree() // this goroutine is about to end
@@ -76,15 +77,30 @@ func (e *Engine) run(b *Batch) (fill bool) {
 	}()
 	err := protect(func() error { return e.cfg.Handle(&b.ctx, b) })
 	returned = true
-	e.complete(b, err)
+	e.complete(b, err) // a Backoff may call runtime.Goexit too
+	completed = true
 	return false
+}
+
+// remove takes a batch from those that run. The caller holds mu.
+func (e *Engine) remove(b *Batch) {
+	last := len(e.live) - 1
+	e.live[b.place] = e.live[last]
+	e.live[b.place].place = b.place
+	e.live[last] = nil
+	e.live = e.live[:last]
+	e.running--
 }
 
 // complete ends an invocation whose handler has returned.
 func (e *Engine) complete(b *Batch, err error) {
 	err = b.Join(err)
-	if err == nil && !time.Now().Before(b.ctx.deadline) {
+	switch {
+	case err != nil:
+	case !time.Now().Before(b.ctx.deadline):
 		err = b.ctx.overdue()
+	case b.ctx.base.Err() != nil:
+		err = context.Cause(b.ctx.base) // cut short by Cancel
 	}
 	b.ctx.end()
 	if b.Seal() {
@@ -93,13 +109,6 @@ func (e *Engine) complete(b *Batch, err error) {
 	} else {
 		e.log.Warn("handler returned after its batch was settled without it", "after", time.Since(b.ctx.began))
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	last := len(e.live) - 1
-	e.live[b.place] = e.live[last]
-	e.live[b.place].place = b.place
-	e.live[last] = nil
-	e.live = e.live[:last]
 }
 
 // conclude settles a sealed batch and lets the autoscaler know.

@@ -117,10 +117,13 @@ func New(cfg Config) *Engine {
 }
 
 // Start begins to deliver. Handlers' contexts have the values of ctx, and do not
-// end with it.
+// end with it. An engine that was stopped stays so.
 func (e *Engine) Start(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.phase != ready {
+		return
+	}
 	e.base = context.WithoutCancel(ctx)
 	e.work, e.cancel = context.WithCancelCause(e.base)
 	e.fetch, e.interrupt = context.WithCancel(e.base)
@@ -192,11 +195,8 @@ func (e *Engine) Halt() {
 
 // stop is Halt. The caller holds mu.
 func (e *Engine) stop() {
-	started := e.phase != ready
 	e.phase = stopped
-	if started {
-		e.disturb()
-	}
+	e.disturb()
 }
 
 // Cancel ends the contexts of the handlers that run.
@@ -208,10 +208,11 @@ func (e *Engine) Cancel(cause error) {
 	}
 }
 
-// Close ends a stopped engine: batches whose handlers still have not returned
+// Close stops an engine and ends it: batches whose handlers still have not returned
 // are settled without them. It returns how many those were.
 func (e *Engine) Close() int {
 	e.mu.Lock()
+	e.stop()
 	stuck := e.abandon(func(*Batch) bool { return true })
 	e.watch.stop()
 	e.beat.stop()
@@ -236,8 +237,8 @@ func (e *Engine) quiet() bool { return !e.filling && !e.pending && e.running == 
 // disturb makes the filler give back what it has and look at the state anew.
 // The caller holds mu.
 func (e *Engine) disturb() {
-	if e.phase == ready {
-		return
+	if e.interrupt == nil {
+		return // it was never started
 	}
 	e.interrupt()
 	e.fetch, e.interrupt = context.WithCancel(e.base)

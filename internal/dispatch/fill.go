@@ -25,7 +25,7 @@ func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) 
 			break
 		}
 		n := c.Max - len(x.found)
-		rest := store.Claim{Min: n, Max: n, Visibility: c.Visibility, Wait: left, Linger: left}
+		rest := store.Claim{Min: n, Max: n, Visibility: e.visibility(s) + left, Wait: left, Linger: left}
 		more, err := e.cfg.Store.Lease(ctx, e.cfg.Queue, rest, x.found)
 		if err != nil {
 			break // what is here is delivered or given back; the next lease will tell

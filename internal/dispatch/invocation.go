@@ -20,6 +20,7 @@ type invocation struct {
 	mu     sync.Mutex
 	armed  context.Context
 	cancel context.CancelFunc
+	ended  bool
 }
 
 var _ context.Context = (*invocation)(nil)
@@ -45,6 +46,9 @@ func (c *invocation) arm() context.Context {
 	defer c.mu.Unlock()
 	if c.armed == nil {
 		c.armed, c.cancel = context.WithDeadlineCause(c.base, c.deadline, c.overdue())
+		if c.ended {
+			c.cancel() // asked too late, by one who kept it
+		}
 	}
 	return c.armed
 }
@@ -53,6 +57,7 @@ func (c *invocation) arm() context.Context {
 func (c *invocation) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ended = true
 	if c.cancel != nil {
 		c.cancel()
 	}
@@ -64,12 +69,12 @@ func (c *invocation) Value(key any) any           { return c.arm().Value(key) }
 
 func (c *invocation) Err() error {
 	c.mu.Lock()
-	armed := c.armed
+	armed, ended := c.armed, c.ended
 	c.mu.Unlock()
 	switch {
 	case armed != nil:
 		return armed.Err()
-	case c.base.Err() != nil, !time.Now().Before(c.deadline):
+	case ended, c.base.Err() != nil, !time.Now().Before(c.deadline):
 		return c.arm().Err()
 	}
 	return nil

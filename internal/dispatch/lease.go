@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -52,6 +53,7 @@ func (e *Engine) next() *Batch {
 
 		x := newScratch()
 		err := e.collect(fetch, &settings, drain, x)
+		dry := drain
 		switch {
 		case err == nil:
 			trouble.over(e.log, "lease")
@@ -62,9 +64,10 @@ func (e *Engine) next() *Batch {
 		case errors.Is(err, store.ErrPaused):
 			// Only a Lease that does not wait says so: as good as empty.
 		default:
+			dry = false // nobody knows
 			trouble.pause(fetch, e.log, "lease", err)
 		}
-		if b, done := e.handOn(settings, fetch, drain, x); done {
+		if b, done := e.handOn(settings, fetch, dry, x); done {
 			return b
 		}
 	}
@@ -72,8 +75,9 @@ func (e *Engine) next() *Batch {
 
 // handOn makes a batch of what was leased, unless the filler was interrupted
 // meanwhile, and hands its role on. It reports whether the caller is the filler
-// no more; then it has a batch, or nothing is left to drain.
-func (e *Engine) handOn(s Settings, fetch context.Context, drain bool, x *scratch) (b *Batch, done bool) {
+// no more; then it has a batch, or nothing is left to drain: dry says that an empty
+// x means that.
+func (e *Engine) handOn(s Settings, fetch context.Context, dry bool, x *scratch) (b *Batch, done bool) {
 	if len(x.found) > 0 {
 		b = e.newBatch(s, x)
 	}
@@ -92,7 +96,7 @@ func (e *Engine) handOn(s Settings, fetch context.Context, drain bool, x *scratc
 	if b != nil {
 		e.begin(b)
 	}
-	if done = b != nil || drain && !interrupted; done {
+	if done = b != nil || dry && !interrupted; done {
 		e.filling = false
 		if b != nil {
 			e.fillIfFree()
@@ -124,6 +128,9 @@ func (e *Engine) claim(s *Settings, drain bool) store.Claim {
 	if drain {
 		c.Wait = 0
 	}
+	if e.guarantee.Partial {
+		c.Visibility += c.Linger // the batch fills while its first messages are leased
+	}
 	return c
 }
 
@@ -151,6 +158,7 @@ func (e *Engine) end(err error) {
 type outage struct {
 	err  error
 	wait time.Duration
+	most time.Duration // the longest wait; zero: lastWait
 }
 
 // pause waits before the next attempt, longer each time. It reports false when
@@ -163,7 +171,7 @@ func (o *outage) pause(ctx context.Context, log *slog.Logger, doing string, err 
 	o.err = err
 	t := time.NewTimer(o.wait)
 	defer t.Stop()
-	o.wait = min(2*o.wait, lastWait)
+	o.wait = min(2*o.wait, cmp.Or(o.most, lastWait))
 	select {
 	case <-t.C:
 		return true

@@ -139,7 +139,7 @@ func (e *Engine) retryDelay(s *Settings, v settlement.Verdict, attempts int) (de
 // and creates the dead-letter queue if it is missing. When that fails too it
 // logs what happens next: the leases run out and the messages come again.
 func (e *Engine) apply(ctx context.Context, list []store.Outcome) (lost []int, err error) {
-	var trouble outage
+	trouble := outage{most: settleTime / 10} // the last attempt is close to the end
 	ensured := false
 	for {
 		lost, err = e.cfg.Store.Settle(ctx, e.cfg.Queue, list)

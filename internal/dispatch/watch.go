@@ -50,8 +50,9 @@ func (e *Engine) onWatch() {
 	e.watch.at = time.Time{}
 	stuck := e.abandon(func(b *Batch) bool { return !now.Before(b.ctx.deadline.Add(e.cfg.Grace)) })
 	for _, b := range e.live {
-		if !b.stuck {
-			e.watch.set(b.ctx.deadline.Add(e.cfg.Grace))
+		// One whose time has come is stuck, or being settled by its own handler.
+		if at := b.ctx.deadline.Add(e.cfg.Grace); now.Before(at) {
+			e.watch.set(at)
 		}
 	}
 	for _, b := range stuck {
@@ -66,7 +67,7 @@ func (e *Engine) abandon(which func(*Batch) bool) []*Batch {
 	var sealed []*Batch
 	for _, b := range e.live {
 		if which(b) && b.Seal() {
-			b.stuck = true
+			b.close()
 			sealed = append(sealed, b)
 		}
 	}

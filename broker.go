@@ -56,12 +56,13 @@ const (
 //
 // Errors: [ErrInvalidConfig], which lists every violation.
 func NewBroker(cfg Config) (*Broker, error) {
-	limits, err := cfg.Limits.normalize()
-	if err != nil {
-		return nil, err
-	}
+	var v violations
+	limits := cfg.Limits.normalize(&v)
 	if cfg.ShutdownTimeout < 0 {
-		return nil, fmt.Errorf("%w: ShutdownTimeout is %v, allowed: positive, or zero for %v", ErrInvalidConfig, cfg.ShutdownTimeout, defaultShutdownTimeout)
+		v.add("ShutdownTimeout", cfg.ShutdownTimeout, fmt.Sprintf("positive, or zero for %v", defaultShutdownTimeout))
+	}
+	if err := v.err(ErrInvalidConfig); err != nil {
+		return nil, err
 	}
 	b := &Broker{
 		store:     cfg.Store,

@@ -2,6 +2,7 @@ package inproq
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
@@ -89,6 +90,7 @@ func (c *codec[T]) fits(ct ContentType) error {
 		return nil
 	}
 	ok := true
+	ct = cmp.Or(ct, c.initial())
 	switch ct {
 	case Text:
 		ok = c.typ.Kind() == reflect.String

@@ -61,28 +61,27 @@ func CloudflareLimits() Limits {
 
 // normalize replaces zero by the default and NoLimit by the largest number,
 // except for MessagesPerSecond, where none is zero.
-func (l Limits) normalize() (Limits, error) {
-	var v violations
+func (l Limits) normalize(v *violations) Limits {
 	d := DefaultLimits()
-	limit(&v, "MaxMessageBytes", &l.MaxMessageBytes, d.MaxMessageBytes, math.MaxInt32)
-	limit(&v, "MaxHeaderBytes", &l.MaxHeaderBytes, d.MaxHeaderBytes, math.MaxInt32)
-	limit(&v, "MaxBatchMessages", &l.MaxBatchMessages, d.MaxBatchMessages, math.MaxInt)
-	limit(&v, "MaxBatchBytes", &l.MaxBatchBytes, d.MaxBatchBytes, math.MaxInt)
-	limit(&v, "MaxDelay", &l.MaxDelay, d.MaxDelay, math.MaxInt64)
-	limit(&v, "MinRetention", &l.MinRetention, d.MinRetention, 1)
-	limit(&v, "MaxRetention", &l.MaxRetention, d.MaxRetention, math.MaxInt64)
-	limit(&v, "MaxConsumerBatch", &l.MaxConsumerBatch, d.MaxConsumerBatch, math.MaxInt32)
-	limit(&v, "MaxBatchTimeout", &l.MaxBatchTimeout, d.MaxBatchTimeout, math.MaxInt64)
-	limit(&v, "MaxRetries", &l.MaxRetries, d.MaxRetries, math.MaxInt32)
-	limit(&v, "MaxConcurrency", &l.MaxConcurrency, d.MaxConcurrency, math.MaxInt32)
-	limit(&v, "MaxPullBatch", &l.MaxPullBatch, d.MaxPullBatch, math.MaxInt32)
-	limit(&v, "MaxVisibility", &l.MaxVisibility, d.MaxVisibility, math.MaxInt64)
-	limit(&v, "MaxBacklogBytes", &l.MaxBacklogBytes, d.MaxBacklogBytes, math.MaxInt64)
-	limit(&v, "MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond, 0)
+	limit(v, "MaxMessageBytes", &l.MaxMessageBytes, d.MaxMessageBytes, math.MaxInt32)
+	limit(v, "MaxHeaderBytes", &l.MaxHeaderBytes, d.MaxHeaderBytes, math.MaxInt32)
+	limit(v, "MaxBatchMessages", &l.MaxBatchMessages, d.MaxBatchMessages, math.MaxInt)
+	limit(v, "MaxBatchBytes", &l.MaxBatchBytes, d.MaxBatchBytes, math.MaxInt)
+	limit(v, "MaxDelay", &l.MaxDelay, d.MaxDelay, math.MaxInt64)
+	limit(v, "MinRetention", &l.MinRetention, d.MinRetention, 1)
+	limit(v, "MaxRetention", &l.MaxRetention, d.MaxRetention, math.MaxInt64)
+	limit(v, "MaxConsumerBatch", &l.MaxConsumerBatch, d.MaxConsumerBatch, math.MaxInt32)
+	limit(v, "MaxBatchTimeout", &l.MaxBatchTimeout, d.MaxBatchTimeout, math.MaxInt64)
+	limit(v, "MaxRetries", &l.MaxRetries, d.MaxRetries, math.MaxInt32)
+	limit(v, "MaxConcurrency", &l.MaxConcurrency, d.MaxConcurrency, math.MaxInt32)
+	limit(v, "MaxPullBatch", &l.MaxPullBatch, d.MaxPullBatch, math.MaxInt32)
+	limit(v, "MaxVisibility", &l.MaxVisibility, d.MaxVisibility, math.MaxInt64)
+	limit(v, "MaxBacklogBytes", &l.MaxBacklogBytes, d.MaxBacklogBytes, math.MaxInt64)
+	limit(v, "MessagesPerSecond", &l.MessagesPerSecond, d.MessagesPerSecond, 0)
 	if l.MinRetention > l.MaxRetention {
 		v.add("Limits.MinRetention", l.MinRetention, fmt.Sprintf("at most MaxRetention, %v", l.MaxRetention))
 	}
-	return l, v.err(ErrInvalidConfig)
+	return l
 }
 
 // limit resolves one field.

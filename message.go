@@ -158,6 +158,9 @@ func (id *MessageID) UnmarshalText(text []byte) error {
 
 // ParseMessageID reads 32 hex digits, or a UUID with dashes.
 func ParseMessageID(s string) (MessageID, error) {
+	if len(s) > 36 { // the package uuid would take braces and a URN too
+		return MessageID{}, fmt.Errorf("inproq: message id %q has %d bytes, allowed: 32 hex digits, or a UUID with dashes", s, len(s))
+	}
 	id, err := uuid.Parse(s)
 	if err != nil {
 		return MessageID{}, fmt.Errorf("inproq: message id %q: %w", s, err)

@@ -2,7 +2,6 @@ package inproq_test
 
 import (
 	"context"
-	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,7 +129,7 @@ func TestAccountCreateQueue(t *testing.T) {
 		info, err := b.CreateQueue(t.Context(), "orders", inproq.QueueConfig{DeliveryDelay: time.Minute, MessageRetentionPeriod: time.Hour, ContentType: "TEXT"})
 		require.NoError(t, err)
 		assert.Equal(t, "orders", info.Name)
-		assert.Regexp(t, regexp.MustCompile("^[0-9a-f]{32}$"), info.ID)
+		assert.Regexp(t, "^[0-9a-f]{32}$", info.ID)
 		assert.Equal(t, inproq.QueueConfig{DeliveryDelay: time.Minute, MessageRetentionPeriod: time.Hour, ContentType: inproq.Text}, info.Settings)
 		assert.True(t, info.CreatedAt.Equal(time.Now()))
 		assert.Equal(t, info.CreatedAt, info.ModifiedAt)

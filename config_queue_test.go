@@ -1,7 +1,6 @@
 package inproq_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,7 +116,7 @@ func TestConfigLimitsListEveryViolation(t *testing.T) {
 		"Limits.MaxMessageBytes is -2, allowed: positive, or NoLimit", "MaxHeaderBytes", "MaxBatchMessages", "MaxBatchBytes",
 		"MaxDelay is -2ns", "MinRetention", "MaxRetention", "MaxConsumerBatch", "MaxBatchTimeout", "MaxRetries",
 		"MaxConcurrency", "MaxPullBatch", "MaxVisibility", "MaxBacklogBytes", "MessagesPerSecond")
-	assert.False(t, errors.Is(err, inproq.ErrMessageTooLarge))
+	assert.NotErrorIs(t, err, inproq.ErrMessageTooLarge)
 }
 
 func TestConfigLimitsMustLeaveARetention(t *testing.T) {

@@ -2,7 +2,6 @@ package inproq_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -60,9 +59,7 @@ func TestHandlerFailureIsLogged(t *testing.T) {
 		"panic":       {func(context.Context, *inproq.MessageBatch[string]) error { panic("jammed") }, "handler panicked: jammed", true},
 		"panic error": {func(context.Context, *inproq.MessageBatch[string]) error { panic(errConsume) }, errConsume.Error(), true},
 		"nil map": {func(context.Context, *inproq.MessageBatch[string]) error {
-			var m map[string]int
-			m["a"] = 1
-			return nil
+			return assign(nil)
 		}, "assignment to entry in nil map", true},
 		"goexit": {func(context.Context, *inproq.MessageBatch[string]) error { runtime.Goexit(); return nil }, "runtime.Goexit", false},
 	} {
@@ -256,6 +253,12 @@ func TestConsumeTwice(t *testing.T) {
 		cancel()
 		require.NoError(t, <-done)
 		_, err = other.Consume(consumeFail, inproq.ConsumerConfig{})
-		assert.True(t, errors.Is(err, inproq.ErrBrokerClosed))
+		assert.ErrorIs(t, err, inproq.ErrBrokerClosed)
 	})
+}
+
+// assign panics for a nil map.
+func assign(m map[string]int) error {
+	m["a"] = 1
+	return nil
 }

@@ -2,6 +2,7 @@ package inproq_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,7 @@ func TestShutdownGrace(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), d)
 			defer cancel()
 			err := b.Shutdown(ctx)
-			if runErr := <-r.result; runErr != err {
+			if runErr := <-r.result; !errors.Is(runErr, err) {
 				return assert.AnError
 			}
 			return err

@@ -131,9 +131,9 @@ func TestSendTranslatesTheStoresErrors(t *testing.T) {
 		assert.Zero(t, results)
 		for _, err := range []error{one, many} {
 			sendReject(t, err, to.err, to.code)
-			if from == context.Canceled {
+			if errors.Is(from, context.Canceled) {
 				assert.EqualError(t, err, "wrapped: context canceled", "the caller's own is passed on as it is")
-			} else if to.err != from {
+			} else if !errors.Is(from, to.err) {
 				assert.ErrorContains(t, err, "inproq: ")
 			}
 		}

@@ -50,7 +50,7 @@ func NewRecorder[T any](t testing.TB, cfg ...inproq.QueueConfig) *Recorder[T] {
 		if err := b.Shutdown(context.Background()); err != nil {
 			t.Errorf("queuetest: %v", err)
 		}
-		st.Close()
+		_ = st.Close()
 	})
 	var c inproq.QueueConfig
 	switch len(cfg) {

@@ -96,8 +96,10 @@ func TestFatesFollowTheOrderOfResolution(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			ok, failed := settle(nil, test.calls...), settle(errBoom, test.calls...)
-			assert.Equal(t, test.ok, [2]string{fate(ok.Fates[0]), fate(ok.Fates[1])})
-			assert.Equal(t, test.failed, [2]string{fate(failed.Fates[0]), fate(failed.Fates[1])})
+			assert.Equal(t, test.ok[0], fate(ok.Fates[0]))
+			assert.Equal(t, test.ok[1], fate(ok.Fates[1]))
+			assert.Equal(t, test.failed[0], fate(failed.Fates[0]))
+			assert.Equal(t, test.failed[1], fate(failed.Fates[1]))
 			assert.NoError(t, ok.Err)
 			assert.Equal(t, errBoom, failed.Err)
 		})

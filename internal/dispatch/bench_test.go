@@ -57,7 +57,7 @@ func BenchmarkInvocation(b *testing.B) {
 }
 
 func BenchmarkContext(b *testing.B) {
-	base, cancel := context.WithCancel(context.Background())
+	base, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	for name, use := range map[string]func(context.Context){
 		"unarmed": func(ctx context.Context) { _ = ctx.Err() },

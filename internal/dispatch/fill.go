@@ -15,24 +15,28 @@ import (
 func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) (err error) {
 	c := e.claim(s, drain)
 	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, c, x.found[:0])
-	if err != nil || !e.guarantee.Partial || len(x.found) == 0 {
-		return err
+	if err == nil && e.guarantee.Partial && len(x.found) > 0 {
+		e.topUp(ctx, s, &c, x)
 	}
+	return err
+}
+
+// topUp asks for the rest of a batch until its time is over.
+func (e *Engine) topUp(ctx context.Context, s *Settings, c *store.Claim, x *scratch) {
 	until := time.Now().Add(c.Linger)
 	for len(x.found) < c.Min {
 		left := time.Until(until)
 		if left <= 0 {
-			break
+			return
 		}
 		n := c.Max - len(x.found)
 		rest := store.Claim{Min: n, Max: n, Visibility: e.visibility(s) + left, Wait: left, Linger: left}
 		more, err := e.cfg.Store.Lease(ctx, e.cfg.Queue, rest, x.found)
 		if err != nil {
-			break // what is here is delivered or given back; the next lease will tell
+			return // what is here is delivered or given back; the next lease will tell
 		}
 		x.found = more
 	}
-	return nil
 }
 
 // release gives messages back that no handler has seen.

@@ -154,7 +154,7 @@ func TestInvocationIsSafeForConcurrentUse(t *testing.T) {
 }
 
 func TestInvocationCostsNothingWhileNobodyAsks(t *testing.T) {
-	base, cancel := context.WithCancel(context.Background())
+	base, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c := new(invocation)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {

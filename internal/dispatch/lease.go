@@ -56,7 +56,7 @@ func (e *Engine) next() *Batch {
 		dry := drain
 		switch {
 		case err == nil:
-			trouble.over(e.log, "lease")
+			trouble.over(e.log, "Lease")
 		case fetch.Err() != nil:
 			// Interrupted: look again.
 		case errors.Is(err, store.ErrQueueNotFound), errors.Is(err, store.ErrClosed):
@@ -65,9 +65,9 @@ func (e *Engine) next() *Batch {
 			// Only a Lease that does not wait says so: as good as empty.
 		default:
 			dry = false // nobody knows
-			trouble.pause(fetch, e.log, "lease", err)
+			trouble.pause(fetch, e.log, "Lease", err)
 		}
-		if b, done := e.handOn(settings, fetch, dry, x); done {
+		if b, done := e.handOn(fetch, settings, dry, x); done {
 			return b
 		}
 	}
@@ -77,7 +77,7 @@ func (e *Engine) next() *Batch {
 // meanwhile, and hands its role on. It reports whether the caller is the filler
 // no more; then it has a batch, or nothing is left to drain: dry says that an empty
 // x means that.
-func (e *Engine) handOn(s Settings, fetch context.Context, dry bool, x *scratch) (b *Batch, done bool) {
+func (e *Engine) handOn(fetch context.Context, s Settings, dry bool, x *scratch) (b *Batch, done bool) {
 	if len(x.found) > 0 {
 		b = e.newBatch(s, x)
 	}
@@ -166,7 +166,7 @@ type outage struct {
 func (o *outage) pause(ctx context.Context, log *slog.Logger, doing string, err error) bool {
 	if o.err == nil {
 		o.wait = firstWait
-		log.Error(doing+" failed, trying again", "err", err)
+		log.Error("store call failed, trying again", "call", doing, "err", err)
 	}
 	o.err = err
 	t := time.NewTimer(o.wait)
@@ -183,7 +183,7 @@ func (o *outage) pause(ctx context.Context, log *slog.Logger, doing string, err 
 // over notes a success.
 func (o *outage) over(log *slog.Logger, doing string) {
 	if o.err != nil {
-		log.Info(doing + " works again")
+		log.Info("store call works again", "call", doing)
 		o.err = nil
 	}
 }

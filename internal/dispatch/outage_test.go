@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -33,8 +34,8 @@ func TestLeaseIsTriedAgainWithGrowingWaits(t *testing.T) {
 			assert.Equal(t, time.Duration(ms)*time.Millisecond, <-calls)
 		}
 		assert.Equal(t, []int{10}, r.seen.sizes())
-		assert.Len(t, r.book.find("lease failed, trying again"), 1, "logged when it begins")
-		assert.Len(t, r.book.find("lease works again"), 1, "and when it is over")
+		assert.Len(t, r.book.find("store call failed, trying again"), 1, "logged when it begins")
+		assert.Len(t, r.book.find("store call works again"), 1, "and when it is over")
 		assert.Len(t, r.book.all(), 2)
 	})
 }
@@ -75,9 +76,9 @@ func TestSettlementIsTriedAgain(t *testing.T) {
 				r.send(10)
 				time.Sleep(time.Second + settleTime)
 				synctest.Wait()
-				assert.Len(t, r.book.find("settlement failed, trying again"), 1)
+				assert.Len(t, r.book.find("store call failed, trying again"), 1)
 				if c.settled {
-					assert.Len(t, r.book.find("settlement works again"), 1)
+					assert.Len(t, r.book.find("store call works again"), 1)
 					assert.Len(t, r.book.all(), 2)
 					assert.Zero(t, r.stats().Messages)
 					return
@@ -159,7 +160,7 @@ func TestQueueThatIsDeletedEndsTheEngine(t *testing.T) {
 				time.Sleep(time.Hour)
 				assert.Empty(t, ended, "Ended is called once")
 				assert.Zero(t, goroutinesIn("dispatch.(*Engine).fillAndRun"))
-				if end.err == store.ErrQueueNotFound {
+				if errors.Is(end.err, store.ErrQueueNotFound) {
 					assert.Len(t, r.book.find("batch not settled: its queue was deleted"), 1)
 				}
 			})

@@ -22,7 +22,6 @@ func partial(c *Config) {
 func TestPartialLeasesMakeOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, succeed, partial)
-		first := time.Now()
 		for range 5 {
 			r.send(1)
 			time.Sleep(500 * time.Millisecond)
@@ -34,7 +33,7 @@ func TestPartialLeasesMakeOneBatch(t *testing.T) {
 		assert.Equal(t, []int{10}, r.seen.sizes(), "it leaves when it is full")
 
 		time.Sleep(time.Minute)
-		first = time.Now()
+		first := time.Now()
 		r.send(7)
 		time.Sleep(time.Minute)
 		require.Equal(t, []int{10, 7}, r.seen.sizes())

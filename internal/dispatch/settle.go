@@ -135,8 +135,7 @@ func (e *Engine) retryDelay(s *Settings, v settlement.Verdict, attempts int) (de
 }
 
 // apply settles with the store. It tries again while the store is unavailable and
-// ctx lasts,
-// and creates the dead-letter queue if it is missing. When that fails too it
+// ctx lasts, and creates the dead-letter queue if it is missing. When that fails too it
 // logs what happens next: the leases run out and the messages come again.
 func (e *Engine) apply(ctx context.Context, list []store.Outcome) (lost []int, err error) {
 	trouble := outage{most: settleTime / 10} // the last attempt is close to the end
@@ -145,7 +144,7 @@ func (e *Engine) apply(ctx context.Context, list []store.Outcome) (lost []int, e
 		lost, err = e.cfg.Store.Settle(ctx, e.cfg.Queue, list)
 		switch {
 		case err == nil:
-			trouble.over(e.log, "settlement")
+			trouble.over(e.log, "Settle")
 			return lost, nil
 		case errors.Is(err, store.ErrQueueNotFound) && !ensured:
 			ensured = true
@@ -153,7 +152,7 @@ func (e *Engine) apply(ctx context.Context, list []store.Outcome) (lost []int, e
 		case errors.Is(err, store.ErrQueueNotFound):
 			e.log.Info("batch not settled: its queue was deleted", "messages", len(list))
 			return nil, err
-		case !errors.Is(err, store.ErrUnavailable) || !trouble.pause(ctx, e.log, "settlement", err):
+		case !errors.Is(err, store.ErrUnavailable) || !trouble.pause(ctx, e.log, "Settle", err):
 			e.log.Error("batch not settled: its messages will be delivered again", "messages", len(list), "err", err)
 			return nil, err
 		}

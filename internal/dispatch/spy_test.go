@@ -121,7 +121,7 @@ func goroutine() string {
 // goroutinesIn counts the goroutines that have a function on their stack.
 func goroutinesIn(function string) (n int) {
 	buf := make([]byte, 1<<20)
-	for _, stack := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+	for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
 		if bytes.Contains(stack, []byte(function+"(")) {
 			n++
 		}

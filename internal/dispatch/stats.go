@@ -56,11 +56,11 @@ func (e *Engine) account(ds []store.Delivery, list []store.Outcome, dead []spent
 		case list[i].Verb == store.Move:
 			moved++
 			writes += units
-			e.reportSpent("message dead-lettered", &ds[i], x, "dead_letter_queue", list[i].To)
+			e.log.Warn("message dead-lettered", append(x.describe(&ds[i]), "dead_letter_queue", list[i].To)...)
 		case x != nil:
 			dropped++
 			deletes += units
-			e.reportSpent("message deleted: it has no attempts left and the consumer no dead-letter queue", &ds[i], x)
+			e.log.Warn("message deleted: it has no attempts left and the consumer no dead-letter queue", x.describe(&ds[i])...)
 		default:
 			acked++
 			deletes += units
@@ -79,12 +79,13 @@ func (e *Engine) account(ds []store.Delivery, list []store.Outcome, dead []spent
 	e.flow.back += int64(retried)
 }
 
-func (e *Engine) reportSpent(what string, d *store.Delivery, x *spent, attrs ...any) {
-	attrs = append(attrs, "message_id", idText(d.ID), "attempts", d.Attempts, "reason", x.reason)
+// describe returns what the log says of a spent message.
+func (x *spent) describe(d *store.Delivery) []any {
+	attrs := []any{"message_id", idText(d.ID), "attempts", d.Attempts, "reason", x.reason}
 	if x.cause != nil {
 		attrs = append(attrs, "err", x.cause)
 	}
-	e.log.Warn(what, attrs...)
+	return attrs
 }
 
 func addTo(c *atomic.Uint64, n uint64) {

@@ -123,14 +123,14 @@ func TestSealAmongCalls(t *testing.T) {
 		var seals atomic.Int64
 		var want []Verdict
 		together(func(g int, dice *rand.Rand) {
-			switch {
-			case g == 0:
+			switch g {
+			case 0:
 				if l.Seal() {
 					seals.Add(1)
 				}
 				record := l.Record()
 				want = verdicts(&record, crowd)
-			case g == 1:
+			case 1:
 				if l.Seal() {
 					seals.Add(1)
 				}

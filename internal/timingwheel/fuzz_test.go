@@ -12,7 +12,7 @@ func FuzzWheel(f *testing.F) {
 	f.Add([]byte{})
 	for seed := range byte(20) {
 		data := make([]byte, 200)
-		rand.NewChaCha8([32]byte{seed}).Read(data)
+		_, _ = rand.NewChaCha8([32]byte{seed}).Read(data)
 		f.Add(data)
 	}
 	for start := range byte(8) {

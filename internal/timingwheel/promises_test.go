@@ -66,8 +66,8 @@ func TestNodesAreSmallAndHoldNoPointer(t *testing.T) {
 	require.Equal(t, uintptr(16), unsafe.Sizeof(node{}))
 	require.Equal(t, uintptr(16*chunkSize), unsafe.Sizeof(chunk{}))
 	kind := reflect.TypeFor[node]()
-	for i := range kind.NumField() {
-		require.Contains(t, []reflect.Kind{reflect.Uint32, reflect.Uint64}, kind.Field(i).Type.Kind())
+	for field := range kind.Fields() {
+		require.Contains(t, []reflect.Kind{reflect.Uint32, reflect.Uint64}, field.Type.Kind())
 	}
 }
 

@@ -26,7 +26,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
 			s := memory.New()
-			defer s.Close()
+			defer func() { _ = s.Close() }()
 			storetest.Model(rt, s, rapidSource{rt}, 60)
 		})
 	})

@@ -23,7 +23,7 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 			q.dropFresh(i, s)
 		}
 	}
-	for id := uint32(0); id < q.slab.used; id++ {
+	for id := range q.slab.used {
 		if st := q.slab.at(id).state(); st == ready || st == delayed {
 			q.remove(id)
 		}

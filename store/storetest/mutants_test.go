@@ -162,13 +162,13 @@ var mutants = []mutant{
 		a.delivery = func(d *store.Delivery) { d.Attempts &= 0xff }
 	}),
 	wrong("leases are guessable", "Forgery/Unguessable", false, func(a *altered) {
-		real := map[store.Lease]store.Lease{}
+		genuine := map[store.Lease]store.Lease{}
 		a.delivery = func(d *store.Delivery) {
-			guessable := store.Lease(fmt.Sprintf("%x-%d", d.ID[:6], len(real)))
-			real[guessable] = d.Lease
+			guessable := store.Lease(fmt.Sprintf("%x-%d", d.ID[:6], len(genuine)))
+			genuine[guessable] = d.Lease
 			d.Lease = guessable
 		}
-		a.outcome = func(o *store.Outcome) { o.Lease = real[o.Lease] }
+		a.outcome = func(o *store.Outcome) { o.Lease = genuine[o.Lease] }
 	}),
 	wrong("a lease ends a nanosecond early", "Visibility/RunsOut", true, func(a *altered) {
 		a.claim = func(c *store.Claim) { c.Visibility-- }

@@ -77,7 +77,7 @@ func TestModelWithRapid(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
 			s := newReference(strong)
-			defer s.Close()
+			defer func() { _ = s.Close() }()
 			Model(rt, s, rapidSource{rt}, 60)
 		})
 	})

@@ -12,7 +12,7 @@ var wakeChecks = []check{
 	{
 		name:        "BySend",
 		explanation: "a Lease that waits returns when a message is sent",
-		run:         wakes(func(t *trial) {}, func(t *trial) { t.send("q", msg("m")) }),
+		run:         wakes(func(*trial) {}, func(t *trial) { t.send("q", msg("m")) }),
 	},
 	{
 		name:        "ByDelay",

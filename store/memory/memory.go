@@ -6,16 +6,17 @@
 // A message is a 40-byte slot without a pointer, and a frame (its body and what
 // else has variable length) in an arena of blocks. Fresh messages wait in lanes:
 // each sender appends to the first of a few shards whose lock is free, and a
-// Lease takes what the shards have gathered and merges it by time. A message
-// that leaves its lane becomes an entry of a slab and keeps that place until it
-// is gone, whether leased, delayed or returned. Delays, retry delays, the
-// retention of entries and the expiry of leases are on timing wheels, driven by
-// one runtime timer for each queue; fresh messages expire from the head of
-// their lane.
+// Lease takes what the shards have gathered and merges it by time. A message keeps
+// its place in the lane while it is on its first lease, so one that is then
+// acknowledged is never copied. One that is delayed, retried or moved becomes an
+// entry of a slab and keeps that place until it is gone. Delays, retry delays, the
+// retention of entries and the expiry of leases are on timing wheels, driven by one
+// runtime timer for each queue; fresh messages expire from the head of their lane.
 //
-//	Enqueue ─▶ shard ─▶ lane ──────────┐
-//	      └──▶ slab (delayed) ─▶ ring ─┴▶ Lease ─▶ slab (leased) ─▶ Settle
-//	                              ▲ └──────────────────┘ retry, release, expiry
+//	Send ─▶ shard ─▶ lane ────────────────┐
+//	   └──▶ slab (delayed) ─▶ ring ───────┴▶ Lease ─▶ Settle ─▶ gone
+//	                           ▲                        │
+//	                           └── slab ◀── retry, release, expiry of the lease
 //
 // Nothing polls and there is no goroutine: a blocked Lease waits on a channel,
 // the rest is done by whoever calls, or in the timer's callback.

@@ -24,6 +24,9 @@
 // A failure names the case, what came, and the sentence of the contract that was
 // broken. To repeat one case: go test -run 'TestConformance/Linger/LateMessages'.
 //
+// A store that is [store.Local] runs the suite a second time, with all single sends
+// through an Inlet.
+//
 // [Model] goes beyond cases: it draws operations at random and compares the
 // store with a plain map after each. Run includes some fixed seeds of it; a test
 // of the store's own can search further, with pgregory.net/rapid for instance.
@@ -64,11 +67,14 @@ type check struct {
 	run   func(t *trial)
 }
 
-// topics are the cases of the suite, in the order of a message's life.
-var topics = []struct {
+// A topic is a group of cases.
+type topic struct {
 	name   string
 	checks []check
-}{
+}
+
+// topics are the cases of the suite, in the order of a message's life.
+var topics = []topic{
 	{"Records", recordChecks},
 	{"Watch", watchChecks},
 	{"Enqueue", enqueueChecks},
@@ -99,13 +105,23 @@ var topics = []struct {
 // Run runs the suite: a subtest for each topic and in it one for each case.
 func Run(t *testing.T, h Harness) {
 	var promised store.Guarantee
+	var local bool
 	h.bubble(t, func(t *testing.T) {
 		s := h.Open(t)
 		promised = s.Guarantee()
+		_, local = s.(store.Local)
 		if err := s.Close(); err != nil {
 			t.Fatalf("Close of a new store: %v", err)
 		}
 	})
+	run(t, h, promised, topics)
+	if local {
+		run(t, h, promised, []topic{{"Inlet", inletChecks}})
+		t.Run("ThroughInlets", func(t *testing.T) { run(t, h.throughInlets(), promised, topics) })
+	}
+}
+
+func run(t *testing.T, h Harness, promised store.Guarantee, topics []topic) {
 	for _, topic := range topics {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, c := range topic.checks {

@@ -39,13 +39,6 @@ const (
 	// served by one handler, and the backlog must grow until its own term asks for the second.
 	roundingSlack = 0.15
 
-	// quickService is the service time, in seconds, below which a handler is taken to compute rather than to wait. It then
-	// takes as many of them as there are processors to work off a backlog as fast as the machine can: more would only
-	// take turns, and the need, which is asked to keep up and no more, mostly says one.
-	// Too long: handlers that wait for a database are doubled by every small backlog. Too short: the second processor
-	// is idle while the first works off what both could.
-	quickService = 0.001
-
 	// minGrowth bounds one raise together with doubling: limit ← min(want, max(2·limit, limit + minGrowth)).
 	// Too small (1): a new queue takes several batches to reach even five handlers. Too large: the first batch alone,
 	// whose figures may be anything, starts a crowd. Without doubling, 250 handlers are sixty batches away.
@@ -173,11 +166,7 @@ func (c *Controller) arrivalRate() float64 {
 func (c *Controller) want(s Sample) int {
 	demand := c.arrivalRate() + float64(max(0, s.Ready))/drainHorizon
 	need := demand * c.service / float64(max(1, s.BatchSize))
-	want := max(1, int(math.Ceil(min(need, mostHandlers)-roundingSlack)))
-	if c.service < quickService {
-		want = max(want, min(s.Processors, int(min(max(0, s.Ready), mostHandlers))/max(1, s.BatchSize)))
-	}
-	return want
+	return max(1, int(math.Ceil(min(need, mostHandlers)-roundingSlack)))
 }
 
 // judge moves the error cap. The batches that run while it is cut were started under the old limit, so their failures

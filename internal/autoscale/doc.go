@@ -18,7 +18,6 @@
 //	F     ← F + 0.1·(failed − F)
 //	need  = (λ + ready/h)·S/B                     the arrivals, and the backlog drained over h
 //	want  = ⌈need − 0.15⌉, at least 1
-//	        if S < 1 ms: at least min(processors, full batches that are ready)
 //	up    : min(want, max(2·limit, limit + 4))    at once, but not for a failed batch
 //	down  : max(want, ¾·limit)                    at most every 10 s, at least by one
 //	cap   : ⌈limit/2⌉ for a failed batch          if F > 0.15, and S has passed since the last cut

@@ -22,8 +22,6 @@ type Sample struct {
 	// BatchSize is how many messages a batch can hold now, the consumer's maximum. It may change between samples.
 	// Where another bound is tighter, such as one on bytes, it is what fits: the need is inversely proportional to it.
 	BatchSize int
-	// Processors is how many of them the process may use.
-	Processors int
 	// Max is the ceiling now, max_concurrency or the 250 that stand for none. It may change between samples.
 	Max int
 }

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -110,9 +109,6 @@ func (f *flow) arrived(st store.Stats) int64 {
 	return max(f.known-before, 0)
 }
 
-// processors is asked once: it seldom changes, and the question has a lock.
-var processors = runtime.GOMAXPROCS(0)
-
 // scale lets the autoscaler reconsider the number of handlers.
 func (e *Engine) scale(b *Batch, failed bool) {
 	st, err := e.cfg.Store.Stats(e.base, e.cfg.Queue)
@@ -126,14 +122,13 @@ func (e *Engine) scale(b *Batch, failed bool) {
 		waiting -= st.Leased
 	}
 	d := e.scaler.Observe(autoscale.Sample{
-		Now:        now,
-		Arrived:    e.flow.arrived(st),
-		Ready:      max(waiting, 0),
-		Service:    now.Sub(b.ctx.began),
-		Failed:     failed,
-		BatchSize:  e.settings.BatchSize,
-		Processors: processors,
-		Max:        e.settings.MaxConcurrency,
+		Now:       now,
+		Arrived:   e.flow.arrived(st),
+		Ready:     max(waiting, 0),
+		Service:   now.Sub(b.ctx.began),
+		Failed:    failed,
+		BatchSize: e.settings.BatchSize,
+		Max:       e.settings.MaxConcurrency,
 	})
 	e.lastScale = d
 	e.fillIfFree()

@@ -66,6 +66,9 @@ func (q *queue) open() {
 			in[i].index = i
 		}
 		q.lanes = make([]lane, len(in))
+		for i := range q.lanes {
+			q.lanes[i].pool = &q.store.chunks
+		}
 		q.inlets.Store(&in)
 	}
 }
@@ -164,7 +167,7 @@ func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Re
 	}
 	in.sent[sh.index].n++
 	sh.last = max(sh.last, now)
-	fillSlot(sh.list.push(), &m, sh.last, &sh.w, &q.arena)
+	fillSlot(sh.list.push(&q.store.chunks), &m, sh.last, &sh.w, &q.arena)
 	return q.accepted(sh, 1, int64(len(m.Body)), now), nil
 }
 
@@ -216,7 +219,7 @@ func (q *queue) push(sh *shard, msgs []store.Message, now int64) {
 	sh.last = max(sh.last, now)
 	for i := range msgs {
 		if msgs[i].Delay <= 0 {
-			fillSlot(sh.list.push(), &msgs[i], sh.last, &sh.w, &q.arena)
+			fillSlot(sh.list.push(&q.store.chunks), &msgs[i], sh.last, &sh.w, &q.arena)
 		}
 	}
 }

@@ -17,14 +17,41 @@ type chunk struct {
 	slots      [chunkSlots]slot
 }
 
-// chunks holds used chunks. They are plain memory, so sharing them between
-// stores, and between synctest bubbles, is safe; they are not cleared.
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
+// keptChunks bounds what a store keeps of chunks that were used: 5 MB.
+const keptChunks = 512
 
-func newChunk() *chunk {
-	c := chunks.Get().(*chunk)
+// A chunkPool keeps used chunks for all queues of a store, not cleared. (A sync.Pool
+// would be emptied by each second collection, of which there are many in a process
+// that does little else.)
+type chunkPool struct {
+	mu   sync.Mutex
+	head *chunk // linked through next
+	n    int
+}
+
+func (p *chunkPool) get() *chunk {
+	p.mu.Lock()
+	c := p.head
+	if c != nil {
+		p.head = c.next
+		p.n--
+	}
+	p.mu.Unlock()
+	if c == nil {
+		return new(chunk)
+	}
 	c.prev, c.next, c.n, c.live, c.first = nil, nil, 0, 0, 0
 	return c
+}
+
+func (p *chunkPool) put(c *chunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n < keptChunks {
+		c.prev, c.next = nil, p.head
+		p.head = c
+		p.n++
+	}
 }
 
 // oldest returns the first live slot of a chunk that has one.
@@ -39,10 +66,10 @@ func (c *chunk) oldest() *slot {
 type chunkList struct{ head, tail *chunk }
 
 // push returns the next free slot at the end of the list.
-func (l *chunkList) push() *slot {
+func (l *chunkList) push(pool *chunkPool) *slot {
 	c := l.tail
 	if c == nil || c.n == chunkSlots {
-		c = newChunk()
+		c = pool.get()
 		l.concat(chunkList{c, c})
 	}
 	s := &c.slots[c.n]
@@ -64,7 +91,7 @@ func (l *chunkList) concat(other chunkList) {
 }
 
 // remove unlinks a chunk and gives it back.
-func (l *chunkList) remove(c *chunk) {
+func (l *chunkList) remove(c *chunk, pool *chunkPool) {
 	if c.prev == nil {
 		l.head = c.next
 	} else {
@@ -75,7 +102,7 @@ func (l *chunkList) remove(c *chunk) {
 	} else {
 		c.next.prev = c.prev
 	}
-	chunks.Put(c)
+	pool.put(c)
 }
 
 // A lane is the line of fresh messages that came through one shard, in the
@@ -83,6 +110,7 @@ func (l *chunkList) remove(c *chunk) {
 // settled yet; chunks without any are gone.
 type lane struct {
 	list chunkList
+	pool *chunkPool
 	cursor
 	dry bool // had nothing waiting, nor its shard, when the current Lease looked
 }
@@ -130,7 +158,7 @@ func (l *lane) peek() *slot {
 		}
 		l.c, l.i = c.next, 0
 		if c.live == 0 {
-			l.list.remove(c)
+			l.list.remove(c, l.pool)
 		}
 	}
 	return nil
@@ -141,7 +169,7 @@ func (l *lane) peek() *slot {
 func (l *lane) bury(c *chunk, s *slot) {
 	s.flags |= dead
 	if c.live--; c.live == 0 && c != l.c {
-		l.list.remove(c)
+		l.list.remove(c, l.pool)
 	}
 }
 

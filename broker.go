@@ -221,7 +221,7 @@ func (b *Broker) declare(ctx context.Context, name string, cfg QueueConfig) (*re
 			return r, err
 		}
 		r = newRecord(name, cfg)
-		r.Declared = &cfg
+		r.declare(cfg)
 		if r, err = b.catalog.put(ctx, r); !errors.Is(err, store.ErrConflict) {
 			return r, fromStore(err, name)
 		}

@@ -26,9 +26,16 @@ type settings struct {
 	Modified      time.Time         `json:"modified,omitzero"`
 	DeliveryDelay time.Duration     `json:"delivery_delay,omitempty"`
 	ContentType   ContentType       `json:"content_type,omitempty"`
-	Declared      *QueueConfig      `json:"declared,omitempty"` // by code, last
+	Declared      *declaredQueue    `json:"declared,omitempty"` // by code, last
 	Consumer      *consumerRecord   `json:"consumer,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// declaredQueue is a QueueConfig as it is stored.
+type declaredQueue struct {
+	DeliveryDelay time.Duration `json:"delivery_delay,omitempty"`
+	Retention     time.Duration `json:"retention,omitempty"`
+	ContentType   ContentType   `json:"content_type,omitempty"`
 }
 
 // consumerRecord is a queue's consumer. Its settings have the values they stand
@@ -43,12 +50,12 @@ type consumerRecord struct {
 }
 
 type consumerSettings struct {
-	BatchSize       int           `json:"batch_size"`
-	BatchTimeout    time.Duration `json:"batch_timeout"`
-	MaxRetries      int           `json:"max_retries"`
-	RetryDelay      time.Duration `json:"retry_delay"`
-	MaxConcurrency  int           `json:"max_concurrency"`
-	DeadLetterQueue string        `json:"dead_letter_queue"`
+	BatchSize       int           `json:"batch_size,omitempty"`
+	BatchTimeout    time.Duration `json:"batch_timeout,omitempty"`
+	MaxRetries      int           `json:"max_retries,omitempty"`
+	RetryDelay      time.Duration `json:"retry_delay,omitempty"`
+	MaxConcurrency  int           `json:"max_concurrency,omitempty"`
+	DeadLetterQueue string        `json:"dead_letter_queue,omitempty"`
 }
 
 func settingsOf(c *ConsumerConfig) consumerSettings {
@@ -81,13 +88,13 @@ func (s *consumerSettings) declare(last, now *consumerSettings) {
 }
 
 // declare does the same for a queue.
-func (r *record) declare(now QueueConfig) {
-	last := r.Declared
+func (r *record) declare(cfg QueueConfig) {
+	now, last := declaredQueue{cfg.DeliveryDelay, cfg.MessageRetentionPeriod, cfg.ContentType}, r.Declared
 	if last == nil {
-		last = &QueueConfig{DeliveryDelay: -1, MessageRetentionPeriod: -1, ContentType: "-"} // nothing: all differ
+		last = &declaredQueue{-1, -1, "-"} // nothing: all differ
 	}
 	declare(&r.DeliveryDelay, last.DeliveryDelay, now.DeliveryDelay)
-	declare(&r.Retention, last.MessageRetentionPeriod, now.MessageRetentionPeriod)
+	declare(&r.Retention, last.Retention, now.Retention)
 	declare(&r.ContentType, last.ContentType, now.ContentType)
 	r.Declared = &now
 }

@@ -44,7 +44,8 @@ func drawRecord(t *rapid.T) *record {
 		r.Modified = recordTime(t, "modified")
 	}
 	if rapid.Bool().Draw(t, "is declared") {
-		r.Declared = new(recordConfig(t))
+		declared := recordConfig(t)
+		r.Declared = &declaredQueue{declared.DeliveryDelay, declared.MessageRetentionPeriod, declared.ContentType}
 	}
 	if rapid.Bool().Draw(t, "is consumed") {
 		r.Consumer = &consumerRecord{
@@ -82,7 +83,7 @@ func TestRecordsAreEqualWhenTheySayTheSame(t *testing.T) {
 		"retention":    func(r *record) { r.Retention++ },
 		"delay":        func(r *record) { r.DeliveryDelay++ },
 		"content type": func(r *record) { r.ContentType = Text },
-		"declared":     func(r *record) { r.Declared = &QueueConfig{} },
+		"declared":     func(r *record) { r.Declared = &declaredQueue{} },
 		"consumer":     func(r *record) { r.Consumer = &consumerRecord{} },
 		"annotations":  func(r *record) { r.Annotations = map[string]string{"": ""} },
 	} {

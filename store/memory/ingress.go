@@ -118,8 +118,8 @@ func (s *Store) Now() int64 { return s.unix + s.now() }
 // other like the shards, and each is guarded by its shard.
 type inlet struct {
 	q      *queue
-	sent   []count
-	locked atomic.Int64 // messages that did not come through a shard
+	sent   atomic.Pointer[[]count] // by shard; nil before the first send
+	locked atomic.Int64            // messages that did not come through a shard
 }
 
 type count struct {
@@ -133,17 +133,17 @@ func (s *Store) Inlet(name string) (store.Inlet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &inlet{q: q, sent: make([]count, s.shards)}, nil
+	return &inlet{q: q}, nil
 }
 
 // Sent counts the messages that came in here.
 func (in *inlet) Sent() int64 {
 	n := in.locked.Load()
-	if shards := in.q.inlets.Load(); shards != nil {
-		for i := range *shards {
-			sh := &(*shards)[i]
+	if sent := in.sent.Load(); sent != nil {
+		for i := range *sent {
+			sh := &(*in.q.inlets.Load())[i]
 			sh.mu.Lock()
-			n += in.sent[i].n
+			n += (*sent)[i].n
 			sh.mu.Unlock()
 		}
 	}
@@ -155,8 +155,8 @@ func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Re
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
-	q := in.q
-	if m.Delay > 0 || q.inlets.Load() == nil {
+	q, sent := in.q, in.sent.Load()
+	if m.Delay > 0 || sent == nil {
 		return in.sendLocked(m)
 	}
 	now -= q.store.unix
@@ -165,7 +165,7 @@ func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Re
 		sh.mu.Unlock()
 		return store.Receipt{}, sh.over
 	}
-	in.sent[sh.index].n++
+	(*sent)[sh.index].n++
 	sh.last = max(sh.last, now)
 	fillSlot(sh.list.push(&q.store.chunks), &m, sh.last, &sh.w, &q.arena)
 	return q.accepted(sh, 1, int64(len(m.Body)), now), nil
@@ -177,6 +177,10 @@ func (in *inlet) sendLocked(m store.Message) (store.Receipt, error) {
 		return store.Receipt{}, err
 	}
 	in.locked.Add(1)
+	if in.sent.Load() == nil { // the shards are there by now
+		sent := make([]count, in.q.store.shards)
+		in.sent.CompareAndSwap(nil, &sent)
+	}
 	r := store.Receipt{Messages: before.Messages, Bytes: before.Bytes}
 	if !before.Oldest.IsZero() {
 		r.Oldest = before.Oldest.UnixNano()

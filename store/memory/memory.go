@@ -23,7 +23,7 @@
 //
 // # Costs
 //
-// An empty queue that was never used costs about 500 bytes; shards, lanes, slab
+// An empty queue that was never used costs about 1 KB; shards, lanes, slab
 // and wheels come with the first use. A waiting message costs 40 bytes beside
 // its body, one that is delayed 72. A store keeps up to 5 MB of the memory of past
 // backlogs for the next. Purge, DeleteQueue and shortening a

@@ -21,7 +21,7 @@ type ageNode struct {
 
 // add notes a newly born entry. live is the number of entries alive.
 func (a *ages) add(sent int64, r ageRef, s *slab) {
-	if len(a.run)+len(a.heap)-a.head > 2*s.live+64 {
+	if len(a.run)+len(a.heap) > 2*s.live+64 {
 		a.sweep(s)
 	}
 	if a.head == len(a.run) || sent >= a.last {

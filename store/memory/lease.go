@@ -96,7 +96,10 @@ const overtake = int64(time.Millisecond)
 
 // take leases up to c.Max messages and appends them to buf.
 func (q *queue) take(c *store.Claim, now int64, buf []store.Delivery) []store.Delivery {
-	t := taking{q: q, max: c.Max, bytes: int64(c.Bytes), first: len(buf), buf: slices.Grow(buf, c.Max)}
+	// A claim may ask for more than memory could hold. One more than there is, to see
+	// that this is all.
+	most := int(min(int64(c.Max), q.ready()+1))
+	t := taking{q: q, max: most, bytes: int64(c.Bytes), first: len(buf), buf: slices.Grow(buf, most)}
 	t.tag = q.leases.tag()
 	t.lease = q.openLease(t.tag, ticks(after(now, c.Visibility)), now)
 	t.text = q.leases.text[:0]

@@ -26,9 +26,10 @@
 // An empty queue that was never used costs about 1 KB; shards, lanes, slab
 // and wheels come with the first use. A waiting message costs 40 bytes beside
 // its body, one that is delayed 72. A store keeps up to 5 MB of the memory of past
-// backlogs for the next. Purge, DeleteQueue and shortening a
-// retention take time in proportion to the backlog and hold the queue's lock;
-// all else is constant. The records of deleted queues are kept as tombstones, of
+// backlogs for the next. Purge, DeleteQueue and changing a
+// retention take time in proportion to the backlog, Peek to how far it looks, and hold
+// the queue's lock; all else is constant, but for timers that are due, which
+// whoever comes first handles, some at a time. The records of deleted queues are kept as tombstones, of
 // about 100 bytes each, until Close.
 //
 // Time is the process's monotonic clock: after the machine was suspended or its
@@ -58,6 +59,7 @@ type Store struct {
 
 	mu      sync.Mutex // guards the records; taken before a queue's mu
 	records map[string]store.Queue
+	changes []change      // of records, in the order of revisions
 	last    uint64        // newest revision
 	seq     uint64        // queues created so far
 	changed chan struct{} // closed at the next change; nil: nobody waits

@@ -23,7 +23,7 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 			q.dropFresh(i, s)
 		}
 	}
-	for id := range q.slab.used {
+	for id := uint32(0); id < q.slab.used; id++ { //nolint:intrange // used falls to zero with the last entry
 		if st := q.slab.at(id).state(); st == ready || st == delayed {
 			q.remove(id)
 		}

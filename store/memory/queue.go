@@ -55,7 +55,7 @@ type queue struct {
 
 	timers *timingwheel.Wheel // by entry: the end of a delay, or of retention
 	leases leaseTable
-	late   map[uint32]uint64 // by entry: the end of a delay that retention precedes
+	late   map[uint32]uint64 // by entry: the end of a delay that retention precedes, or that never comes
 	expiry uint64            // tick at which the next fresh message may expire
 	timer  *time.Timer       // runs onTimer
 	armed  uint64            // tick for which timer is set: nothing is due before

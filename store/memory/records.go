@@ -31,7 +31,7 @@ func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, err
 	s.last++
 	rec.Revision, rec.Deleted = s.last, false
 	rec.Settings = bytes.Clone(rec.Settings)
-	s.records[rec.Name] = rec
+	s.keep(rec)
 	if exists {
 		q, _ := s.queues.Load(rec.Name)
 		q.(*queue).configure(rec.Paused, rec.Retention)
@@ -58,7 +58,7 @@ func (s *Store) DeleteQueue(ctx context.Context, name string) error {
 		return store.ErrQueueNotFound
 	}
 	s.last++
-	s.records[name] = store.Queue{Name: name, Deleted: true, Revision: s.last}
+	s.keep(store.Queue{Name: name, Deleted: true, Revision: s.last})
 	if q, ok := s.queues.LoadAndDelete(name); ok {
 		q.(*queue).end(store.ErrQueueNotFound)
 	}
@@ -103,15 +103,34 @@ func (s *Store) Queues(ctx context.Context, after uint64, wait time.Duration) ([
 	}
 }
 
-// since collects the records above a revision. The caller holds mu.
+// A change is one revision of a record. It is out of date when the record has a
+// later one.
+type change struct {
+	revision uint64
+	name     string
+}
+
+// keep stores a record that has the newest revision. The caller holds mu.
+func (s *Store) keep(rec store.Queue) {
+	s.records[rec.Name] = rec
+	if len(s.changes) > 2*len(s.records)+64 {
+		s.changes = slices.DeleteFunc(s.changes, s.outOfDate)
+	}
+	s.changes = append(s.changes, change{rec.Revision, rec.Name})
+}
+
+func (s *Store) outOfDate(c change) bool { return s.records[c.name].Revision != c.revision }
+
+// since collects the records above a revision, in the order of revisions. The
+// caller holds mu.
 func (s *Store) since(after uint64) []store.Queue {
 	var recs []store.Queue
-	for _, rec := range s.records {
-		if rec.Revision > after && (after > 0 || !rec.Deleted) {
+	first, _ := slices.BinarySearchFunc(s.changes, after+1, func(c change, r uint64) int { return cmp.Compare(c.revision, r) })
+	for _, c := range s.changes[first:] {
+		if rec := s.records[c.name]; rec.Revision == c.revision && (after > 0 || !rec.Deleted) {
 			recs = append(recs, snapshot(rec))
 		}
 	}
-	slices.SortFunc(recs, func(a, b store.Queue) int { return cmp.Compare(a.Revision, b.Revision) })
 	return recs
 }
 

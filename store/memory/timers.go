@@ -100,8 +100,9 @@ func (q *queue) rearm(now int64) {
 // schedule puts an entry on the wheel: at the end of its delay, or of its
 // retention if that is sooner.
 func (q *queue) schedule(id uint32, due uint64, now int64) {
-	at := ticks(q.expires(q.slab.at(id).born))
-	if at < due && due != never {
+	e := q.slab.at(id)
+	at := ticks(q.expires(e.born))
+	if e.state() == delayed && (at < due || due == never) {
 		if q.late == nil {
 			q.late = make(map[uint32]uint64)
 		}
@@ -160,9 +161,9 @@ func (q *queue) retime() {
 		switch e.state() {
 		case ready:
 		case delayed:
-			due, _ = q.timers.Deadline(id)
-			if late, ok := q.late[id]; ok {
-				due = late
+			var ok bool
+			if due, ok = q.late[id]; !ok {
+				due, _ = q.timers.Deadline(id)
 			}
 		default:
 			continue

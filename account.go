@@ -95,9 +95,10 @@ func (b *Broker) CreateQueue(ctx context.Context, name string, cfg QueueConfig) 
 	return r.info(), nil
 }
 
-// UpdateQueue merges a change into a queue's settings, at once for everybody: a
-// shorter retention deletes what is too old now, and a consumer that runs goes on
-// with the new settings.
+// UpdateQueue merges a change into a queue's settings, at once for all users of this
+// broker: a shorter retention deletes what is too old now. Pause and retention, which
+// the store sees to, hold at once for other brokers on the same store too; the delay
+// as soon as one of them has looked at the queue's record.
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrInvalidConfig],
 // [ErrConflict], [ErrBrokerClosed], ctx's and the store's.
@@ -210,9 +211,9 @@ func (b *Broker) Queues(ctx context.Context) iter.Seq2[QueueInfo, error] {
 	}
 }
 
-// PauseDelivery stops deliveries. When it has returned no handler begins with a
-// message; those that run go on, and what they settle counts. Sending goes on,
-// and messages expire.
+// PauseDelivery stops deliveries. When it has returned, no more batches go to
+// handlers: at most those that have just been handed over are about to begin. Those
+// that run go on, and what they settle counts. Sending goes on, and messages expire.
 //
 // See https://developers.cloudflare.com/queues/configuration/pause-purge/.
 //

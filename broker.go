@@ -58,8 +58,8 @@ const (
 func NewBroker(cfg Config) (*Broker, error) {
 	var v violations
 	limits := cfg.Limits.normalize(&v)
-	if cfg.ShutdownTimeout < 0 {
-		v.add("ShutdownTimeout", cfg.ShutdownTimeout, fmt.Sprintf("positive, or zero for %v", defaultShutdownTimeout))
+	if cfg.ShutdownTimeout < 0 || cfg.ShutdownTimeout > maxDuration {
+		v.add("ShutdownTimeout", cfg.ShutdownTimeout, fmt.Sprintf("1ns to %v, or zero for %v", maxDuration, defaultShutdownTimeout))
 	}
 	if err := v.err(ErrInvalidConfig); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (b *Broker) unixNano() int64 {
 //
 //   - Nothing waits for a full batch any more. If the broker made its own store,
 //     which dies with it, all messages that are ready are delivered, also those
-//     that handlers still send; with a store that was passed in, handlers that run
+//     that handlers and others still send, so senders should end first; with a store that was passed in, handlers that run
 //     finish, and the rest stays in the store.
 //   - After Config.ShutdownTimeout the contexts of handlers that still run end
 //     with the cause [ErrShutdownTimeout], and 5 seconds later (or once more

@@ -153,7 +153,7 @@ func encodeValue(body any, ct ContentType) (b []byte, err error) {
 	}
 	switch ct {
 	case JSON:
-		b, err = json.Marshal(v.Interface())
+		b, err = json.Marshal(body) // the pointer: its MarshalJSON counts too
 	case Gob:
 		var buf bytes.Buffer
 		err = gob.NewEncoder(&buf).Encode(body)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/big"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -183,4 +184,11 @@ func TestCodecBodyMayBeChangedAfterSend(t *testing.T) {
 			assert.True(t, slices.ContainsFunc(msgs, func(m inproq.PeekedMessage) bool { return m.Headers["K"] == "before" }))
 		})
 	}
+}
+
+// A type may encode itself through its pointer alone.
+func TestCodecUsesMethodsOfThePointer(t *testing.T) {
+	assert.JSONEq(t, "42", string(codecDeliver[big.Int, []byte](t, *big.NewInt(42), inproq.JSON)))
+	got := codecDeliver[big.Int, big.Int](t, *big.NewInt(42), inproq.JSON)
+	assert.Equal(t, "42", got.String())
 }

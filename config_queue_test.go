@@ -2,6 +2,7 @@ package inproq_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -186,4 +187,13 @@ func TestConfigStoreIsClosedByItsOwner(t *testing.T) {
 	require.NoError(t, b.Shutdown(t.Context()))
 	_, err = b.Metrics(t.Context(), "q")
 	require.ErrorIs(t, err, inproq.ErrBrokerClosed)
+}
+
+// A timeout so long that a time after it does not exist is refused.
+func TestConfigShutdownTimeoutIsBounded(t *testing.T) {
+	_, err := inproq.NewBroker(inproq.Config{ShutdownTimeout: math.MaxInt64})
+	require.ErrorIs(t, err, inproq.ErrInvalidConfig)
+	assert.ErrorContains(t, err, "ShutdownTimeout")
+	_, err = inproq.NewBroker(inproq.Config{ShutdownTimeout: math.MaxInt64 / 4})
+	assert.NoError(t, err)
 }

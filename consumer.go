@@ -27,30 +27,32 @@ type Handler[T any] func(ctx context.Context, batch *MessageBatch[T]) error
 // retried, and the invocation fails. Otherwise it fails only if every message did:
 // so an outage lowers the number of handlers, and a bad message does not.
 //
-// A panic fails the invocation; the messages before it stay acknowledged.
+// A panic retries its message like an error and does not keep the next ones from
+// being processed; the invocation has failed then.
 func Each[T any](fn func(ctx context.Context, msg *Message[T]) error) Handler[T] {
 	if fn == nil {
 		return nil // refused by Consume
 	}
 	return func(ctx context.Context, batch *MessageBatch[T]) error {
-		done := ctx.Done()
 		failed, last := 0, error(nil)
+		var panicked error
 		for _, m := range batch.Messages {
-			select {
-			case <-done:
-				return context.Cause(ctx)
-			default:
+			if ctx.Err() != nil { // cheaper than Done, which arms a timer
+				return errors.Join(context.Cause(ctx), panicked)
 			}
-			err := fn(ctx, m)
+			err := dispatch.Protect(func() error { return fn(ctx, m) })
 			if err != nil {
 				failed, last = failed+1, err
 			}
+			if _, ok := err.(*dispatch.PanicError); ok && panicked == nil { //nolint:errorlint // as Protect made it, not one that fn returned
+				panicked = err
+			}
 			m.conclude(err)
 		}
-		if failed == len(batch.Messages) {
+		if panicked == nil && failed == len(batch.Messages) {
 			return fmt.Errorf("all %d messages failed, the last: %w", failed, last)
 		}
-		return nil
+		return panicked
 	}
 }
 
@@ -112,17 +114,27 @@ func (b *Broker) attach(c *Consumer) error {
 	if err != nil || phase == open {
 		return err
 	}
-	if err := c.start(); err != nil {
-		c.ep.dropConsumer(c)
-		return err
+	err = c.start()
+	if err == nil && c.isStopped() { // nobody has it yet: its queue was deleted
+		err = fmt.Errorf("%w: %q was deleted meanwhile", ErrQueueNotFound, c.ep.name)
 	}
-	return nil
+	if err != nil {
+		c.ep.dropConsumer(c)
+	}
+	return err
+}
+
+func (c *Consumer) isStopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
 }
 
 // attachTimeout bounds the store's work for attaching and detaching a consumer.
 const attachTimeout = 10 * time.Second
 
-// start writes the consumer's record and begins to deliver. The broker runs.
+// start writes the consumer's record and begins to deliver. The broker runs. One
+// that was stopped meanwhile does not, and is no error.
 func (c *Consumer) start() error {
 	b := c.ep.broker
 	ctx, cancel := context.WithTimeout(b.values, attachTimeout)
@@ -133,14 +145,30 @@ func (c *Consumer) start() error {
 	}
 	if dlq := r.Consumer.Settings.DeadLetterQueue; dlq != "" {
 		if err := b.ensureQueue(ctx, dlq); err != nil {
-			return err
+			return errors.Join(err, c.removeRecord(ctx))
 		}
 	}
+	err = c.launch(r)
+	if errors.Is(err, errStopped) {
+		return c.removeRecord(ctx) // which Stop may have looked for too early
+	}
+	return err
+}
+
+// errStopped tells that a consumer was stopped before it was started.
+var errStopped = errors.New("stopped")
+
+// launch starts the engine.
+func (c *Consumer) launch(r *record) error {
+	b := c.ep.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.phase.Load() != running || c.stopped {
+	switch {
+	case c.stopped:
+		return errStopped
+	case b.phase.Load() != running:
 		return ErrBrokerClosed
 	}
 	if c.record == nil || c.record.Revision < r.Revision {
@@ -215,9 +243,9 @@ func (c *Consumer) follow(r *record) {
 	c.record = r
 	c.mu.Unlock()
 	switch {
-	case e == nil:
-	case !c.in(r):
+	case r.Deleted, e != nil && !c.in(r):
 		c.ep.broker.retire(c)
+	case e == nil: // its record is about to be written
 	case !c.in(old), old.Consumer.Settings != r.Consumer.Settings, old.Consumer.Declared != r.Consumer.Declared:
 		e.Update(c.settings(r)) // which gives a batch that fills back: not for every change
 	}
@@ -244,10 +272,7 @@ func (b *Broker) retire(c *Consumer) {
 // reap closes the engines of consumers that were retired and have come to rest.
 func (b *Broker) reap() {
 	for _, c := range b.consumers() {
-		c.mu.Lock()
-		stopped := c.stopped
-		c.mu.Unlock()
-		if stopped && c.engine.State().Running == 0 {
+		if c.isStopped() && c.engine.State().Running == 0 {
 			c.engine.Close()
 			b.mu.Lock()
 			delete(b.active, c)
@@ -265,32 +290,41 @@ func (b *Broker) reap() {
 // own consumer: it would wait for itself.
 func (c *Consumer) Stop(ctx context.Context) error {
 	b := c.ep.broker
-	c.ep.dropConsumer(c)
+	if b.phase.Load() == closed {
+		return nil
+	}
 	c.mu.Lock()
-	again := c.stopped
+	first := !c.stopped
 	c.stopped = true
 	started := c.engine != nil
 	c.mu.Unlock()
-	if again {
-		return nil
-	}
 	var err error
 	if started {
 		grace, cancel := context.WithTimeout(ctx, b.grace)
 		defer cancel()
 		err = b.endConsumers(grace, []*Consumer{c})
 	}
-	// The record goes also when the handlers were late.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attachTimeout)
-	defer cancel()
-	_, gone := b.modify(ctx, c.ep.name, func(r *record) error {
-		if r.Consumer != nil && r.Consumer.Kind == Worker && r.Consumer.Name == c.cfg.Name {
+	if first {
+		// The record goes also when the handlers were late. The queue has a
+		// consumer until then: another one would lose its record here.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attachTimeout)
+		defer cancel()
+		err = errors.Join(err, c.removeRecord(ctx))
+		c.ep.dropConsumer(c)
+	}
+	return err
+}
+
+// removeRecord takes the consumer out of the queue's record.
+func (c *Consumer) removeRecord(ctx context.Context) error {
+	_, err := c.ep.broker.modify(ctx, c.ep.name, func(r *record) error {
+		if c.in(r) {
 			r.Consumer = nil
 		}
 		return nil
 	})
-	if errors.Is(gone, ErrQueueNotFound) || errors.Is(gone, ErrBrokerClosed) {
-		gone = nil
+	if errors.Is(err, ErrQueueNotFound) || errors.Is(err, ErrBrokerClosed) {
+		return nil
 	}
-	return errors.Join(err, gone)
+	return err
 }

@@ -18,7 +18,7 @@ import (
 type endpoint struct {
 	broker *Broker
 	name   string
-	policy atomic.Pointer[policy] // nil: the queue is not known to exist
+	policy atomic.Pointer[policy] // nil: the queue is not known
 
 	sent        atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
@@ -37,8 +37,16 @@ type policy struct {
 	delay    time.Duration
 	ctype    ContentType // "": as the type wants
 	revision uint64
-	id       string      // of the queue
+	id       string      // of the queue; "": it was deleted
 	inlet    store.Inlet // nil: the store has none
+}
+
+// currentPolicy returns what the newest record says, or nil when there is no queue.
+func (ep *endpoint) currentPolicy() *policy {
+	if p := ep.policy.Load(); p != nil && p.id != "" {
+		return p
+	}
+	return nil
 }
 
 // follow takes over a record that may be newer.
@@ -51,16 +59,15 @@ func (ep *endpoint) follow(r *record) {
 		}
 		same := old != nil && old.id == r.ID
 		switch {
-		case r.Deleted:
-			p = nil
+		case r.Deleted: // a tombstone has no ID
 		case same:
 			p.inlet = old.inlet
 		case ep.broker.local != nil:
 			p.inlet, _ = ep.broker.local.Inlet(ep.name) // gone already: Enqueue will say so
 		}
 		if ep.policy.CompareAndSwap(old, p) {
-			if old != nil && old.inlet != nil && !same {
-				ep.sent.Add(uint64(old.inlet.Sent())) // its queue is gone: it counts no more
+			if old != nil && !same {
+				ep.forget(old)
 			}
 			break
 		}
@@ -68,6 +75,17 @@ func (ep *endpoint) follow(r *record) {
 	if c := ep.current(); c != nil {
 		c.follow(r)
 	}
+}
+
+// forget lets go of a queue that was deleted. One that is declared in its place may
+// have another type of bodies.
+func (ep *endpoint) forget(old *policy) {
+	if old.inlet != nil {
+		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
+	}
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	ep.typ = nil
 }
 
 // agree checks that a view with this type of bodies may be made: all views of
@@ -137,12 +155,12 @@ func (ep *endpoint) engine() *dispatch.Engine {
 
 // sendPolicy is what the queue's record says about sends, as far as it is known.
 func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
-	if p := ep.policy.Load(); p != nil {
+	if p := ep.currentPolicy(); p != nil {
 		return p
 	}
 	// Deleted. Perhaps the name was taken anew, by another broker.
 	_ = ep.broker.catalog.sync(ctx) // the store will say it again
-	if p := ep.policy.Load(); p != nil {
+	if p := ep.currentPolicy(); p != nil {
 		return p
 	}
 	return &policy{}
@@ -154,11 +172,13 @@ func (ep *endpoint) admit(ctx context.Context, n, size int, now int64) error {
 	if b.phase.Load() == closed {
 		return ErrBrokerClosed
 	}
+	if ep.nearlyFull.Load() {
+		if err := ep.checkRoom(ctx, size); err != nil {
+			return err
+		}
+	}
 	if ep.limiter != nil && !ep.limiter.allow(time.Duration(now), n) {
 		return fmt.Errorf("%w: queue %q takes %d messages a second", ErrTooManyRequests, ep.name, b.limits.MessagesPerSecond)
-	}
-	if ep.nearlyFull.Load() {
-		return ep.checkRoom(ctx, size)
 	}
 	return nil
 }
@@ -185,7 +205,7 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, n
 		if err := ep.broker.catalog.sync(ctx); err != nil {
 			return fromStore(err, ep.name)
 		}
-		if p = ep.policy.Load(); p != nil && p.inlet != nil {
+		if p = ep.currentPolicy(); p != nil && p.inlet != nil {
 			r, err = p.inlet.Send(ctx, m, now)
 		}
 	}

@@ -82,7 +82,7 @@ func (e *codedError) Error() string {
 }
 
 func (e *codedError) Unwrap() error { return e.err }
-func (e *codedError) Code() int     { return e.code }
+func (e *codedError) number() int   { return e.code }
 
 // withCode gives err a number other than that of its sentinel.
 func withCode(code int, err error) error { return &codedError{code: code, err: err} }
@@ -95,9 +95,8 @@ func ErrorCode(err error) int {
 	if err == nil {
 		return 0
 	}
-	var coded interface{ Code() int }
-	if errors.As(err, &coded) {
-		return coded.Code()
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		return coded.number()
 	}
 	return unknownCode
 }

@@ -99,3 +99,13 @@ func TestErrorMustPanicsWithTheError(t *testing.T) {
 	assert.Equal(t, 1, inproq.Must(1, nil))
 	assert.PanicsWithValue(t, inproq.ErrConflict, func() { inproq.Must(1, inproq.ErrConflict) })
 }
+
+// A number that an error of another package has is none of ours.
+func TestErrorCodeOfAForeignError(t *testing.T) {
+	assert.Equal(t, 15000, inproq.ErrorCode(foreignError{}))
+}
+
+type foreignError struct{}
+
+func (foreignError) Error() string { return "database is locked" }
+func (foreignError) Code() int     { return 5 }

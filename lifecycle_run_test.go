@@ -129,8 +129,8 @@ func TestRunWithConsumerThatCannotStart(t *testing.T) {
 		prepare func(t *testing.T, st store.Store, b *inproq.Broker)
 		want    error
 	}{
-		"queue deleted": {func(t *testing.T, _ store.Store, b *inproq.Broker) {
-			require.NoError(t, b.DeleteQueue(t.Context(), "q"))
+		"queue deleted by another": {func(t *testing.T, st store.Store, _ *inproq.Broker) {
+			require.NoError(t, st.DeleteQueue(t.Context(), "q"))
 		}, inproq.ErrQueueNotFound},
 		"another's record": {func(t *testing.T, st store.Store, _ *inproq.Broker) {
 			other := accountBroker(t, inproq.Config{Store: st})
@@ -158,6 +158,30 @@ func TestRunWithConsumerThatCannotStart(t *testing.T) {
 	}
 }
 
+// A queue is deleted with its consumer, which then is not started, and may be
+// declared and consumed anew.
+func TestRunAfterQueueWasDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := accountBroker(t, inproq.Config{})
+		var before, after accountSink
+		accountConsume(t, accountDeclare(t, b, "q", inproq.QueueConfig{}), before.handle, inproq.ConsumerConfig{})
+		require.NoError(t, b.DeleteQueue(t.Context(), "q"))
+		run := accountStart(b)
+		synctest.Wait()
+		q, err := inproq.Declare[int](t.Context(), b, "q", inproq.QueueConfig{})
+		require.NoError(t, err, "it may have another type of bodies")
+		require.NoError(t, b.DeleteQueue(t.Context(), "q"))
+		_, err = q.Send(t.Context(), 1)
+		require.ErrorIs(t, err, inproq.ErrQueueNotFound)
+		again := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		accountConsume(t, again, after.handle, inproq.ConsumerConfig{})
+		accountSend(t, again, "m")
+		require.NoError(t, run.stop())
+		assert.Empty(t, before.bodies())
+		assert.Equal(t, []string{"m"}, after.bodies())
+	})
+}
+
 // A queue may be deleted while its consumer is being started.
 func TestRunWhileQueueIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -170,6 +194,10 @@ func TestRunWhileQueueIsDeleted(t *testing.T) {
 		}}})
 		q := accountDeclare(t, b, "q", inproq.QueueConfig{})
 		accountConsume(t, q, new(accountSink).handle, inproq.ConsumerConfig{})
-		require.ErrorIs(t, b.Run(t.Context()), inproq.ErrQueueNotFound)
+		run := accountStart(b)
+		synctest.Wait()
+		_, err := b.Queue(t.Context(), "q")
+		require.ErrorIs(t, err, inproq.ErrQueueNotFound)
+		require.NoError(t, run.stop(), "the consumer went with it")
 	})
 }

@@ -17,12 +17,13 @@ func newLimiter(perSecond int) *limiter {
 	return &limiter{interval: time.Second / time.Duration(perSecond)}
 }
 
-// allow admits n messages, all or none, at a time since 1970.
+// allow admits n messages, all or none, at a time since 1970. More than a second's
+// worth at once are admitted after a second without any.
 func (l *limiter) allow(now time.Duration, n int) bool {
 	for {
 		old := l.busy.Load()
 		until := max(time.Duration(old), now) + time.Duration(n)*l.interval
-		if until-now > time.Second {
+		if until-now > time.Second && time.Duration(old) > now {
 			return false
 		}
 		if l.busy.CompareAndSwap(old, int64(until)) {

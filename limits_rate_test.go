@@ -184,3 +184,22 @@ func limitWatch(t *testing.T, st *sendStore, as store.Store, send func(*inproq.Q
 		}
 	}
 }
+
+// A batch that is larger than what may come in a second is admitted after a second
+// without any, and paid for afterwards.
+func TestLimitRateOfALargeBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := sendBroker(t, inproq.Config{Limits: inproq.Limits{MessagesPerSecond: 50}})
+		q := sendQueue[[]byte](t, b, "q", inproq.QueueConfig{})
+		batch := inproq.Bodies(make([][]byte, 100)...)
+		_, err := q.SendBatch(t.Context(), batch)
+		require.NoError(t, err)
+		for range 2 {
+			_, err = q.SendBatch(t.Context(), batch)
+			require.ErrorIs(t, err, inproq.ErrTooManyRequests)
+			time.Sleep(time.Second)
+		}
+		_, err = q.SendBatch(t.Context(), batch)
+		require.NoError(t, err)
+	})
+}

@@ -34,7 +34,8 @@ type Message[T any] struct {
 	// ContentType says how the body was encoded.
 	ContentType ContentType
 	// Headers are those given with the send, and in a dead-letter queue the
-	// reserved ones that DeadLetter reads. Nil: none.
+	// reserved ones that DeadLetter reads, which begin with "Inproq-" and are refused
+	// in a send. Nil: none.
 	Headers map[string]string
 
 	batch *dispatch.Batch

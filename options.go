@@ -21,7 +21,7 @@ type Config struct {
 	Limits Limits
 	// ShutdownTimeout is how long a shutdown waits for handlers that run, and how
 	// long a handler that has outlived its MaxDuration is waited for. Default 30
-	// seconds; it must not be negative.
+	// seconds, at least 1 nanosecond, at most 73 years.
 	ShutdownTimeout time.Duration
 }
 
@@ -65,7 +65,8 @@ type ConsumerConfig struct {
 	// up to 250.
 	MaxConcurrency int
 	// MaxDuration is the wall time of one invocation. Then its context ends and
-	// the invocation counts as failed. Default 15 minutes, at least 1 nanosecond.
+	// the invocation counts as failed. Default 15 minutes, at least 1 nanosecond, at
+	// most 73 years.
 	MaxDuration time.Duration
 	// DeadLetterQueue is where messages go whose last delivery has failed. It is
 	// created if it does not exist. "": they are deleted.

@@ -65,7 +65,7 @@ func Bind[T any](ctx context.Context, b *Broker, name string) (*Queue[T], error)
 		return nil, err
 	}
 	c := newCodec[T]()
-	if ep := b.known(name); ep != nil && ep.policy.Load() != nil {
+	if ep := b.known(name); ep != nil && ep.currentPolicy() != nil {
 		return viewOf(ep, c)
 	}
 	r, err := b.catalog.get(ctx, name)
@@ -82,7 +82,7 @@ func view[T any](b *Broker, r *record, c codec[T]) (*Queue[T], error) {
 }
 
 func viewOf[T any](ep *endpoint, c codec[T]) (*Queue[T], error) {
-	if p := ep.policy.Load(); p != nil {
+	if p := ep.currentPolicy(); p != nil {
 		if err := c.fits(p.ctype); err != nil {
 			return nil, fmt.Errorf("%w (queue %q)", err, ep.name)
 		}

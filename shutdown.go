@@ -36,7 +36,6 @@ func (b *Broker) shutDown() error {
 // queue may send to another, so it goes on until a round over all queues has
 // delivered nothing.
 func (b *Broker) drain(grace context.Context) {
-	stalled := false
 	for {
 		var delivered atomic.Uint64
 		var wg sync.WaitGroup
@@ -51,25 +50,27 @@ func (b *Broker) drain(grace context.Context) {
 			return
 		}
 		if delivered.Load() > 0 {
-			stalled = false
 			continue
 		}
 		// No handler runs. Refuse sends, and look whether one came in between: it
 		// was accepted, so it is delivered.
 		b.phase.Store(closed)
-		if stalled || !b.waits(grace) {
+		if !b.waits(grace) {
 			return
 		}
-		stalled = true // paused messages wait for ever
 		b.phase.Store(draining)
 	}
 }
 
-// waits reports whether a queue with a consumer has ready messages.
+// waits reports whether a queue has ready messages that its consumer here would
+// get.
 func (b *Broker) waits(ctx context.Context) bool {
 	for _, c := range b.consumers() {
 		st, err := b.store.Stats(ctx, c.ep.name)
-		if err == nil && st.Messages > st.Delayed+st.Leased {
+		if err != nil || st.Messages <= st.Delayed+st.Leased || c.isStopped() {
+			continue
+		}
+		if r, err := b.catalog.get(ctx, c.ep.name); err == nil && !r.Paused {
 			return true
 		}
 	}

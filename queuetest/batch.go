@@ -98,20 +98,27 @@ func (r Result) with(retried bool) []inproq.MessageID {
 
 // Deliver calls the handler with a batch of NewBatch, as a broker would: a panic
 // is a failure, functions started with Go are waited for, and the batch is settled
-// then. A batch can be delivered once.
+// then.
+//
+// Panics if the batch was not made by NewBatch, or was settled before.
 func Deliver[T any](ctx context.Context, h inproq.Handler[T], b *inproq.MessageBatch[T]) Result {
-	core := testhook.Core(b)
+	core := coreOf(b)
+	if core.Sealed() {
+		panic("queuetest: the batch was settled before")
+	}
 	ctx, end := context.WithCancel(ctx) // after the settlement, as a broker does
 	defer end()
 	core.SetContext(ctx)
-	return ResultOf(b, core.Protect(func() error { return h(ctx, b) }))
+	return ResultOf(b, dispatch.Protect(func() error { return h(ctx, b) }))
 }
 
 // ResultOf settles a batch of NewBatch whose handler has returned err, after it
 // has waited for functions started with Go. Calls on the batch made later have no
 // effect.
+//
+// Panics if the batch was not made by NewBatch.
 func ResultOf[T any](b *inproq.MessageBatch[T], err error) Result {
-	core := testhook.Core(b)
+	core := coreOf(b)
 	r := Result{Err: core.Join(err), RetryAllDelay: inproq.NoDelay}
 	core.Seal()
 	record := core.Record()
@@ -136,6 +143,13 @@ func ResultOf[T any](b *inproq.MessageBatch[T], err error) Result {
 		r.Fates = append(r.Fates, fate(m.ID, record.Verdict(i, r.Err)))
 	}
 	return r
+}
+
+func coreOf(b any) *dispatch.Batch {
+	if core := testhook.Core(b); core != nil {
+		return core
+	}
+	panic("queuetest: the batch was not made by NewBatch")
 }
 
 func fate(id inproq.MessageID, v settlement.Verdict) Fate {

@@ -28,7 +28,7 @@ type Guarantee struct {
 	// may end. Never earlier.
 	TimerGrain time.Duration
 	// Shared: several processes may use the store at once. The runtime then
-	// renews leases while handlers run, and watches Queues.
+	// renews leases while handlers run.
 	Shared bool
 	// Partial: Lease may return fewer than Claim.Min messages before Claim.Linger
 	// is over. The runtime then holds them and asks for the rest.

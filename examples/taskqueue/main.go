@@ -35,6 +35,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := s.run(ctx, l); err != nil {
 		log.Fatal(err)
 	}
@@ -46,18 +47,22 @@ func (s *service) run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
 	var serveErr, runErr error
 	var wg sync.WaitGroup
-	failed := make(chan struct{})
+	served, ran := make(chan struct{}), make(chan struct{})
 	wg.Go(func() {
-		defer close(failed)
+		defer close(served)
 		if serveErr = server.Serve(l); errors.Is(serveErr, http.ErrServerClosed) {
 			serveErr = nil
 		}
 	})
-	wg.Go(func() { runErr = s.broker.Run(context.WithoutCancel(ctx)) })
+	wg.Go(func() {
+		defer close(ran)
+		runErr = s.broker.Run(context.WithoutCancel(ctx))
+	})
 
 	select {
 	case <-ctx.Done():
-	case <-failed:
+	case <-served: // it has failed
+	case <-ran: // so has that
 	}
 	// First no more requests, then no more tasks: a request that is being served
 	// may still enqueue one.

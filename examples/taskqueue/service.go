@@ -81,11 +81,12 @@ func (s *service) enqueue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at := time.Now()
+	s.enqueued.Add(1) // before the task can be processed
 	if _, err := s.tasks.Send(r.Context(), Task{Message: *req.Message}); err != nil {
+		s.enqueued.Add(-1)
 		reply(w, http.StatusServiceUnavailable, problem{err.Error(), "ENQUEUE_FAILED"})
 		return
 	}
-	s.enqueued.Add(1)
 	reply(w, http.StatusOK, struct {
 		Queued     bool   `json:"queued"`
 		Message    string `json:"message"`

@@ -120,7 +120,7 @@ func (b *Batch) Spawn(fn func(ctx context.Context) error) {
 	b.group.Go(func() {
 		err := errGoexit
 		defer func() { b.finished(err) }()
-		err = protect(func() error { return fn(b.context()) })
+		err = Protect(func() error { return fn(b.context()) })
 	})
 }
 
@@ -181,11 +181,8 @@ func (e *PanicError) Unwrap() error {
 // testing.T.FailNow does.
 var errGoexit = errors.New("handler called runtime.Goexit")
 
-// Protect calls fn and turns a panic into an error.
-func (b *Batch) Protect(fn func() error) error { return protect(fn) }
-
-// protect calls fn and turns a panic into an error.
-func protect(fn func() error) (err error) {
+// Protect calls fn and turns a panic into a *PanicError.
+func Protect(fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}

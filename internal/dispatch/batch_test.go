@@ -129,19 +129,18 @@ func TestPanicFailsTheBatch(t *testing.T) {
 }
 
 func TestPanicErrorUnwrapsWhatIsAnError(t *testing.T) {
-	b, _ := detached(t, 1)
 	cause := errors.New("cause")
-	require.NoError(t, b.Protect(func() error { return nil }))
-	assert.Equal(t, cause, b.Protect(func() error { return cause }))
-	err := b.Protect(func() error { panic(cause) })
+	require.NoError(t, Protect(func() error { return nil }))
+	assert.Equal(t, cause, Protect(func() error { return cause }))
+	err := Protect(func() error { panic(cause) })
 	require.ErrorIs(t, err, cause)
-	err = b.Protect(func() error { panic("text") })
+	err = Protect(func() error { panic("text") })
 	p, isPanic := errors.AsType[*PanicError](err)
 	require.True(t, isPanic)
 	assert.Equal(t, "text", p.Value)
 	assert.NoError(t, p.Unwrap())
 	assert.NotEmpty(t, p.Stack)
-	err = b.Protect(func() error { panic(nil) })
+	err = Protect(func() error { panic(nil) })
 	_, isNil := errors.AsType[*runtime.PanicNilError](err)
 	assert.True(t, isNil)
 }

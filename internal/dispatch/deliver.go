@@ -75,7 +75,7 @@ func (e *Engine) run(b *Batch) (fill bool) {
 			e.complete(b, errGoexit) // the handler has called runtime.Goexit
 		}
 	}()
-	err := protect(func() error { return e.cfg.Handle(&b.ctx, b) })
+	err := Protect(func() error { return e.cfg.Handle(&b.ctx, b) })
 	returned = true
 	e.complete(b, err) // a Backoff may call runtime.Goexit too
 	completed = true

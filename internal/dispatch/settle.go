@@ -127,7 +127,7 @@ func (e *Engine) retryDelay(s *Settings, v settlement.Verdict, attempts int) (de
 	if s.Backoff == nil {
 		return s.RetryDelay
 	}
-	if err := protect(func() error { delay = s.Backoff(attempts); return nil }); err != nil {
+	if err := Protect(func() error { delay = s.Backoff(attempts); return nil }); err != nil {
 		e.log.Error("backoff failed, using the retry delay", "attempts", attempts, "err", err)
 		return s.RetryDelay
 	}

@@ -153,6 +153,9 @@ func (l *Ledger) Seal() bool {
 	return all&sealed == 0
 }
 
+// Sealed reports whether the ledger is sealed.
+func (l *Ledger) Sealed() bool { return l.all.Load()&sealed != 0 }
+
 // A Record is what a sealed ledger holds.
 type Record struct {
 	own   []atomic.Uint32

@@ -15,41 +15,6 @@ var wakeChecks = []check{
 		run:         wakes(func(*trial) {}, func(t *trial) { t.send("q", msg("m")) }),
 	},
 	{
-		name:        "AfterAnAbandonedWait",
-		explanation: "a message that a Lease was woken for, whose ctx then ended, goes to another that waits",
-		run: func(t *trial) {
-			t.create("q")
-			for range 20 {
-				ctx, cancel := context.WithCancel(t.ctx)
-				results := make(chan int, 2)
-				wait := func(ctx context.Context) {
-					got, err := t.store.Lease(ctx, "q", store.Claim{Max: 1, Visibility: t.hold, Wait: -1}, nil)
-					if err == nil {
-						t.ack("q", got...)
-					}
-					results <- len(got)
-				}
-				t.background.Go(func() { wait(ctx) }) // the first in line
-				t.idle()
-				t.background.Go(func() { wait(t.ctx) })
-				t.idle()
-				t.send("q", msg("m"))
-				cancel()
-				if <-results == 0 && <-results == 0 {
-					t.Fatalf("neither Lease has got the message")
-				}
-				if len(results) == 0 { // the other may still wait
-					t.send("q", msg("m"))
-				}
-				t.idle()
-				for len(results) > 0 {
-					<-results
-				}
-				t.ok("Purge", t.store.Purge(t.ctx, "q"))
-			}
-		},
-	},
-	{
 		name:        "ByDelay",
 		explanation: "a Lease that waits returns when a delay ends",
 		run: wakes(

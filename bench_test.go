@@ -2,6 +2,7 @@ package inproq_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -200,6 +201,45 @@ func BenchmarkIdleLatency(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(all[len(all)/2].Nanoseconds())/1000, "p50-µs")
 	b.ReportMetric(float64(all[len(all)*99/100].Nanoseconds())/1000, "p99-µs")
+}
+
+// BenchmarkLateness is how long after their time delayed messages reach a handler, a
+// million of them due within four seconds.
+func BenchmarkLateness(b *testing.B) {
+	const messages, batch = 1_000_000, 100
+	var mu sync.Mutex
+	var late []time.Duration
+	done := make(chan struct{}, 1)
+	queue := benchQueue(b, func(_ context.Context, batch *inproq.MessageBatch[[]byte]) error {
+		now := time.Now()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, m := range batch.Messages {
+			late = append(late, now.Sub(m.Timestamp.Add(time.Duration(binary.LittleEndian.Uint64(m.Body)))))
+		}
+		if len(late)%messages == 0 {
+			done <- struct{}{}
+		}
+		return nil
+	}, inproq.ConsumerConfig{MaxBatchSize: batch, MaxBatchTimeout: inproq.NoWait})
+	for b.Loop() {
+		for i := range messages / batch {
+			msgs := make([]inproq.MessageSendRequest[[]byte], batch)
+			for k := range msgs {
+				delay := 3*time.Second + time.Duration(k*messages/batch+i)*(4*time.Second/messages)
+				msgs[k].Body, msgs[k].Delay = binary.LittleEndian.AppendUint64(nil, uint64(delay)), delay
+			}
+			_, _ = queue.SendBatch(b.Context(), msgs)
+		}
+		<-done
+	}
+	slices.Sort(late)
+	milliseconds := func(i int) float64 { return float64(late[i].Microseconds()) / 1000 }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(milliseconds(0), "min-ms")
+	b.ReportMetric(milliseconds(len(late)/2), "p50-ms")
+	b.ReportMetric(milliseconds(len(late)*99/100), "p99-ms")
+	b.ReportMetric(milliseconds(len(late)-1), "max-ms")
 }
 
 // BenchmarkIdleQueue is the memory that a queue takes on which nothing happens.

@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,6 +63,7 @@ func TestAckDuringSeal(t *testing.T) {
 			effect = l.Ack(0)
 		})
 		for !begun.Load() {
+			runtime.Gosched()
 		}
 		record := seal(l)
 		counted := record.Acked(0, errOutcome)

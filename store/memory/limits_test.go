@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,6 +171,7 @@ func TestSendersDisperse(t *testing.T) {
 			done := make(chan struct{})
 			go func() { defer close(done); one() }()
 			for q.meetings.Load() == 0 { // until the sender waits for the lock
+				runtime.Gosched()
 			}
 			q.meetings.Add(-1)
 			first.mu.Unlock()
@@ -181,6 +183,7 @@ func TestSendersDisperse(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); one() }()
 		for !q.crowded.Load() {
+			runtime.Gosched()
 		}
 		one() // in another shard, although the first is taken
 		first.mu.Unlock()

@@ -5,7 +5,7 @@ each     = @for dir in $(MODULES); do (cd "$$dir" && echo "$$dir: $(1)" && $(1))
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 FUZZTIME              ?= 5s
-export GOBIN          ?= $(CURDIR)/.bin
+export GOBIN          := $(CURDIR)/.bin
 
 .PHONY: help
 help: ## Show this help

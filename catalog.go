@@ -2,6 +2,7 @@ package inproq
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/inproq/inproq/store"
@@ -66,11 +67,9 @@ func (c *catalog) put(ctx context.Context, r *record) (*record, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	fresh := c.learn(q)
+	c.learn(q)
 	c.mu.Unlock()
-	if fresh {
-		c.follow(r)
-	}
+	c.follow(r) // also if a sync has learned it: that may not have come so far
 	return r, nil
 }
 
@@ -98,14 +97,16 @@ func (c *catalog) sync(ctx context.Context) error {
 		c.complete = upTo
 	}
 	c.mu.Unlock()
+	var errs []error
 	for _, q := range fresh {
 		r, err := parseRecord(q)
 		if err != nil {
-			return err
+			errs = append(errs, err)
+			continue // the others' changes count all the same
 		}
 		c.follow(r)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // missing returns tombstones for the records that a list of all queues up to a

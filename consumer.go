@@ -19,7 +19,8 @@ type Consumer struct {
 	mu      sync.Mutex
 	engine  *dispatch.Engine // nil: not started
 	record  *record          // newest known
-	stopped bool
+	stopped bool             // by Stop, or because its queue or record is gone
+	left    bool             // by Stop
 }
 
 // Consume attaches a handler to the queue. It is fed while the broker runs: from
@@ -93,13 +94,25 @@ func (c *Consumer) start() error {
 	b := c.ep.broker
 	ctx, cancel := context.WithTimeout(b.values, attachTimeout)
 	defer cancel()
-	r, err := b.modify(ctx, c.ep.name, c.declare)
+	created := false
+	r, err := b.modify(ctx, c.ep.name, func(r *record) error {
+		created = r.Consumer == nil
+		return c.declare(r)
+	})
 	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.left {
+			return nil // another may have taken its place already
+		}
 		return err
 	}
 	if dlq := r.Consumer.Settings.DeadLetterQueue; dlq != "" {
 		if err := b.ensureQueue(ctx, dlq); err != nil {
-			return errors.Join(err, c.removeRecord(ctx))
+			if created {
+				err = errors.Join(err, c.removeRecord(ctx))
+			}
+			return err
 		}
 	}
 	err = c.launch(r)
@@ -195,13 +208,16 @@ func (c *Consumer) follow(r *record) {
 	}
 	old, e := c.record, c.engine
 	c.record = r
-	c.mu.Unlock()
+	gone := r.Deleted || e != nil && !c.in(r)
 	switch {
-	case r.Deleted, e != nil && !c.in(r):
-		c.ep.broker.retire(c)
+	case gone:
 	case e == nil: // its record is about to be written
 	case !c.in(old), old.Consumer.Settings != r.Consumer.Settings, old.Consumer.Declared != r.Consumer.Declared:
 		e.Update(c.settings(r)) // which gives a batch that fills back: not for every change
+	}
+	c.mu.Unlock()
+	if gone {
+		c.ep.broker.retire(c)
 	}
 }
 
@@ -215,11 +231,15 @@ func (c *Consumer) in(r *record) bool {
 func (b *Broker) retire(c *Consumer) {
 	c.ep.dropConsumer(c)
 	c.mu.Lock()
+	byStop := c.stopped
 	c.stopped = true
 	e := c.engine
 	c.mu.Unlock()
 	if e != nil {
 		e.Halt()
+	}
+	if !byStop {
+		b.log.Warn("consumer detached: its queue or its record is gone", "queue", c.ep.name, "consumer", c.cfg.Name)
 	}
 }
 
@@ -249,7 +269,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	first := !c.stopped
-	c.stopped = true
+	c.stopped, c.left = true, true
 	started := c.engine != nil
 	c.mu.Unlock()
 	var err error
@@ -272,7 +292,9 @@ func (c *Consumer) Stop(ctx context.Context) error {
 // removeRecord takes the consumer out of the queue's record.
 func (c *Consumer) removeRecord(ctx context.Context) error {
 	_, err := c.ep.broker.modify(ctx, c.ep.name, func(r *record) error {
-		if c.in(r) {
+		// Another consumer of this name may have come, when the queue was deleted
+		// and declared anew.
+		if cur := c.ep.current(); c.in(r) && (cur == nil || cur == c) {
 			r.Consumer = nil
 		}
 		return nil

@@ -65,25 +65,27 @@ func (ep *endpoint) follow(r *record) {
 		}
 		if ep.policy.CompareAndSwap(old, p) {
 			if old != nil && !same {
-				ep.forget(old)
+				ep.forget(old, p)
 			}
 			break
 		}
 	}
-	if c := ep.current(); c != nil {
+	if c := ep.current(); c != nil && ep.policy.Load() == p { // else a newer record has come
 		c.follow(r)
 	}
 }
 
 // forget lets go of a queue that was deleted. One that is declared in its place may
 // have another type of bodies.
-func (ep *endpoint) forget(old *policy) {
+func (ep *endpoint) forget(old, successor *policy) {
 	if old.inlet != nil {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
 	}
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
-	ep.typ = nil
+	if ep.policy.Load() == successor {
+		ep.typ = nil
+	}
 }
 
 // agree checks that a view with this type of bodies may be made: all views of

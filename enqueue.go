@@ -16,11 +16,20 @@ func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
 		return p
 	}
 	// Deleted. Perhaps the name was taken anew, by another broker.
-	_ = ep.broker.catalog.sync(ctx) // the store will say it again
+	_ = ep.refresh(ctx) // the store will say it again
 	if p := ep.currentPolicy(); p != nil {
 		return p
 	}
 	return &policy{}
+}
+
+// refresh takes over the queue's record as it is in the store now.
+func (ep *endpoint) refresh(ctx context.Context) error {
+	r, err := ep.broker.catalog.get(ctx, ep.name)
+	if err == nil {
+		ep.follow(r) // which the sync that has learned it may be about to do
+	}
+	return err
 }
 
 // admit checks a send before it goes to the store.
@@ -57,15 +66,6 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, n
 		return err
 	}
 	r, err := p.inlet.Send(ctx, m, now)
-	if errors.Is(err, store.ErrQueueNotFound) {
-		// Perhaps the name was taken anew.
-		if err := ep.broker.catalog.sync(ctx); err != nil {
-			return fromStore(err, ep.name)
-		}
-		if p = ep.currentPolicy(); p != nil && p.inlet != nil {
-			r, err = p.inlet.Send(ctx, m, now)
-		}
-	}
 	if err == nil {
 		err = ep.inTime()
 	}

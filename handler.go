@@ -47,7 +47,7 @@ func Each[T any](fn func(ctx context.Context, msg *Message[T]) error) Handler[T]
 			}
 			m.conclude(err)
 		}
-		if panicked == nil && failed == len(batch.Messages) {
+		if panicked == nil && failed > 0 && failed == len(batch.Messages) {
 			return fmt.Errorf("all %d messages failed, the last: %w", failed, last)
 		}
 		return panicked

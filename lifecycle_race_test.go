@@ -120,3 +120,61 @@ func TestDrainBesideAPausedQueue(t *testing.T) {
 		assert.Less(t, time.Since(begun), 2*time.Second)
 	})
 }
+
+// While a consumer waits for its handler, its queue may be deleted, declared and
+// consumed anew. The new consumer has a record of its own.
+func TestStopLeavesTheRecordOfASuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := accountBroker(t, inproq.Config{})
+		q := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		gate, next := accountGate(), new(accountSink)
+		c := accountConsume(t, q, gate.handle, inproq.ConsumerConfig{MaxBatchTimeout: inproq.NoWait})
+		run := accountStart(b)
+		accountSend(t, q, "a")
+		synctest.Wait()
+		stopped := make(chan error, 1)
+		go func() { stopped <- c.Stop(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, b.DeleteQueue(t.Context(), "q"))
+		q2 := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		accountConsume(t, q2, next.handle, inproq.ConsumerConfig{MaxBatchTimeout: inproq.NoWait})
+		synctest.Wait()
+		close(gate.open)
+		require.NoError(t, <-stopped)
+		synctest.Wait()
+		accountSend(t, q2, "b")
+		time.Sleep(time.Hour)
+		assert.Equal(t, []string{"b"}, next.bodies())
+		require.NoError(t, run.stop())
+	})
+}
+
+// A consumer may be stopped, and another one come, while Run starts the first.
+func TestStopAndConsumeWhileRunStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *inproq.Consumer
+		var q *inproq.Queue[string]
+		next := new(accountSink)
+		var consumeErr error
+		b := accountBroker(t, inproq.Config{Store: accountHook{Store: accountStore(t), before: func(rec store.Queue) {
+			if c != nil {
+				stopping := c
+				c = nil
+				consumeErr = stopping.Stop(context.Background())
+				_, err := q.Consume(next.handle, inproq.ConsumerConfig{MaxBatchTimeout: inproq.NoWait})
+				if err != nil {
+					consumeErr = err
+				}
+			}
+		}}})
+		q = accountDeclare(t, b, "q", inproq.QueueConfig{})
+		c = accountConsume(t, q, new(accountSink).handle, inproq.ConsumerConfig{})
+		run := accountStart(b)
+		synctest.Wait()
+		require.NoError(t, consumeErr)
+		accountSend(t, q, "m")
+		time.Sleep(time.Hour)
+		assert.Equal(t, []string{"m"}, next.bodies())
+		require.NoError(t, run.stop())
+	})
+}

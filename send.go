@@ -3,6 +3,7 @@ package inproq
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -161,6 +162,15 @@ func (q *Queue[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], 
 // as storing the message.
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
 	p := q.ep.sendPolicy(ctx)
+	err := q.sendBy(ctx, p, tx, body, opts, res)
+	if err != nil && p.inlet != nil && errors.Is(err, ErrQueueNotFound) && q.ep.refresh(ctx) == nil {
+		// The name was taken anew: the new queue may want something else.
+		return q.sendBy(ctx, q.ep.sendPolicy(ctx), tx, body, opts, res)
+	}
+	return err
+}
+
+func (q *Queue[T]) sendBy(ctx context.Context, p *policy, tx any, body T, opts []SendOption, res *SendResult) error {
 	w := manner{ct: cmp.Or(p.ctype, q.initial), delay: p.delay}
 	if len(opts) > 0 {
 		w = mannerOf(opts)

@@ -54,9 +54,11 @@ func (s *service) run(ctx context.Context, l net.Listener) error {
 			serveErr = nil
 		}
 	})
+	running, drain := context.WithCancel(context.WithoutCancel(ctx))
+	defer drain()
 	wg.Go(func() {
 		defer close(ran)
-		runErr = s.broker.Run(context.WithoutCancel(ctx))
+		runErr = s.broker.Run(running)
 	})
 
 	select {
@@ -68,7 +70,8 @@ func (s *service) run(ctx context.Context, l net.Listener) error {
 	// may still enqueue one.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	err := errors.Join(server.Shutdown(grace), s.broker.Shutdown(grace))
+	err := server.Shutdown(grace)
+	drain() // Run has a grace of its own
 	wg.Wait()
 	return errors.Join(err, serveErr, runErr)
 }

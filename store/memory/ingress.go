@@ -241,6 +241,7 @@ func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 		r.Messages, r.Bytes = q.messages.Load()+sh.n, q.bytes.Load()+sh.bytes
 	} else {
 		r.Messages, r.Bytes = q.flush(sh)
+		wake = q.wake.Load() // while senders do not meet, nobody collects: this was the add
 	}
 	sh.mu.Unlock()
 

@@ -176,7 +176,7 @@ func (l *lane) bury(c *chunk, s *slot) {
 // oldest returns the first message, waiting or leased, or nil.
 func (l *lane) oldest() *slot {
 	for c := l.list.head; c != nil; c = c.next {
-		if c.live > 0 { // all but the cursor's have
+		if c.live > 0 { // one that is dead waits for the cursor to pass
 			return c.oldest()
 		}
 	}
@@ -202,10 +202,31 @@ func (q *queue) gather(i int) {
 	sh.list = chunkList{}
 	sh.mu.Unlock()
 	l := &q.lanes[i]
+	if l.absorb(list) {
+		return
+	}
 	l.list.concat(list)
 	if l.c == nil {
 		l.c = list.head
 	}
+}
+
+// absorb copies a short list of fresh messages into the free slots of the lane's last
+// chunk, so that who looks after every send does not make a chunk of each. It reports
+// false if they do not fit.
+func (l *lane) absorb(list chunkList) bool {
+	from, to := list.head, l.list.tail
+	if from == nil || to == nil || from != list.tail || to.n+from.n > chunkSlots {
+		return false
+	}
+	if l.c == nil {
+		l.c, l.i = to, to.n
+	}
+	copy(to.slots[to.n:], from.slots[:from.n])
+	to.n += from.n
+	to.live += from.n
+	l.pool.put(from)
+	return true
 }
 
 // dropFresh removes the head of a lane and returns the size of its body.

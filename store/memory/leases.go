@@ -208,7 +208,7 @@ func (q *queue) detach(l uint32, pos int32, s *slot) uint32 {
 // run finds the run with a position.
 func (r *lease) run(pos int32) *run {
 	for i := range r.runs {
-		if x := &r.runs[i]; pos < x.pos+x.n {
+		if x := &r.runs[i]; pos >= x.pos && pos < x.pos+x.n {
 			return x
 		}
 	}

@@ -210,7 +210,11 @@ func (q *queue) settleFresh(r *reference, o *store.Outcome, to map[string]*queue
 	}
 	m := *s
 	f := parse(q.arena.lockedFrame(m.frame()), m.flags)
-	l.bury(k.c, s)
+	// A chunk ahead of the cursor stays, even if all of it is dead: references count
+	// its slots.
+	s.flags |= dead
+	k.c.live--
+	l.peek()
 	q.dropped.drop(m.frame())
 	q.gone(1, int64(len(f.body)))
 	if o.Verb == store.Move {

@@ -124,6 +124,9 @@ func (s *Store) outOfDate(c change) bool { return s.records[c.name].Revision != 
 // since collects the records above a revision, in the order of revisions. The
 // caller holds mu.
 func (s *Store) since(after uint64) []store.Queue {
+	if after >= s.last {
+		return nil
+	}
 	var recs []store.Queue
 	first, _ := slices.BinarySearchFunc(s.changes, after+1, func(c change, r uint64) int { return cmp.Compare(c.revision, r) })
 	for _, c := range s.changes[first:] {

@@ -90,7 +90,11 @@ func (q *queue) settle(outcomes []store.Outcome, to map[string]*queue) (lost []i
 	}
 	x.flush()
 	// In front of all others and in their old order: nobody has seen them.
-	for _, id := range slices.Backward(x.released) {
+	for _, r := range slices.Backward(x.released) {
+		id := r.id
+		if !q.slab.holds(r) || q.slab.at(id).state() != ready {
+			continue // a reference in the same call has settled it
+		}
 		born := q.slab.at(id).born
 		if q.expires(born) <= x.now {
 			q.expire(id)
@@ -110,7 +114,7 @@ type settling struct {
 	now      int64
 	found    holding
 	extended extension
-	released []uint32
+	released []ageRef
 	// Messages acknowledged where they were leased, since the last flush: what
 	// that changes in the counts is done for all of one lease at once.
 	lease uint32
@@ -154,7 +158,7 @@ func (x *settling) apply(o *store.Outcome) bool {
 		}
 		q.settleLease(id, e)
 		e.setState(ready)
-		x.released = append(x.released, id)
+		x.released = append(x.released, ageRef{id, e.gen})
 	default:
 		return false
 	}

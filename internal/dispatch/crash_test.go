@@ -71,8 +71,8 @@ func TestMessageThatCrashesItsHandlerIsDeletedWithoutADeadLetterQueue(t *testing
 func TestSpentMessagesDoNotKeepOthersBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, succeed, with(func(s *Settings) { s.MaxRetries, s.BatchTimeout = 0, time.Hour }))
-		r.send(10)
 		r.crash()
+		r.send(10)
 		time.Sleep(time.Minute)
 		r.spy.onSettle(nil)
 		require.NoError(t, r.Hold(t.Context()))

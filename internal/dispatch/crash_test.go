@@ -64,6 +64,7 @@ func TestMessageThatCrashesItsHandlerIsDeletedWithoutADeadLetterQueue(t *testing
 		assert.Zero(t, r.stats().Messages)
 		assert.EqualValues(t, 3, r.cfg.Counters.Dropped.Load())
 		assert.Zero(t, r.cfg.Counters.Acked.Load())
+		synctest.Wait() // goroutines that are about to end
 		assert.Equal(t, 1, goroutinesIn("dispatch.(*Engine).fillAndRun"), "it goes on filling")
 	})
 }

@@ -58,8 +58,10 @@ func TestIdleEngineParksOneGoroutine(t *testing.T) {
 		r.send(50)
 		time.Sleep(500 * time.Millisecond)
 		assert.Equal(t, 50, r.State().Running)
+		synctest.Wait() // goroutines that are about to end
 		assert.Equal(t, 50, goroutinesIn("dispatch.(*Engine).fillAndRun"), "at the limit nobody fills")
 		time.Sleep(time.Second)
+		synctest.Wait() // goroutines that are about to end
 		assert.Equal(t, 1, goroutinesIn("dispatch.(*Engine).fillAndRun"))
 		now, _ := r.spy.fillers()
 		assert.Equal(t, 1, now)

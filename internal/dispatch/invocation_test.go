@@ -126,6 +126,7 @@ func TestChildrenNeedNoGoroutine(t *testing.T) {
 		defer c.end()
 		_, cancelChild := context.WithCancel(c)
 		defer cancelChild()
+		synctest.Wait() // goroutines that are about to end
 		assert.Zero(t, goroutinesIn("context.(*cancelCtx).propagateCancel"))
 	})
 }

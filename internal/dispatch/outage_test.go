@@ -159,6 +159,7 @@ func TestQueueThatIsDeletedEndsTheEngine(t *testing.T) {
 				assert.Equal(t, 1, r.State().Running, "the handler may finish")
 				time.Sleep(time.Hour)
 				assert.Empty(t, ended, "Ended is called once")
+				synctest.Wait() // goroutines that are about to end
 				assert.Zero(t, goroutinesIn("dispatch.(*Engine).fillAndRun"))
 				if errors.Is(end.err, store.ErrQueueNotFound) {
 					assert.Len(t, r.book.find("batch not settled: its queue was deleted"), 1)

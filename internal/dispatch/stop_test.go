@@ -22,6 +22,7 @@ func TestStopLetsHandlersFinish(t *testing.T) {
 		assert.EqualValues(t, 10, r.cfg.Counters.Acked.Load())
 		assert.EqualValues(t, 15, r.stats().Messages)
 		assert.Zero(t, r.stats().Leased)
+		synctest.Wait() // goroutines that are about to end
 		assert.Zero(t, goroutinesIn("dispatch.(*Engine).fillAndRun"))
 	})
 }
@@ -187,6 +188,7 @@ func TestCloseStopsAnEngineThatRuns(t *testing.T) {
 		r := start(t, succeed)
 		synctest.Wait()
 		assert.Zero(t, r.Close(), "it does not wait for a filler that looks again and again")
+		synctest.Wait() // goroutines that are about to end
 		assert.Zero(t, goroutinesIn("dispatch.(*Engine).fillAndRun"))
 		r.send(10)
 		synctest.Wait()

@@ -231,14 +231,14 @@ func (c *Consumer) in(r *record) bool {
 func (b *Broker) retire(c *Consumer) {
 	c.ep.dropConsumer(c)
 	c.mu.Lock()
-	byStop := c.stopped
+	already := c.stopped
 	c.stopped = true
 	e := c.engine
 	c.mu.Unlock()
 	if e != nil {
 		e.Halt()
 	}
-	if !byStop {
+	if !already {
 		b.log.Warn("consumer detached: its queue or its record is gone", "queue", c.ep.name, "consumer", c.cfg.Name)
 	}
 }
@@ -260,8 +260,8 @@ func (b *Broker) reap() {
 // handlers until ctx ends or Config.ShutdownTimeout has passed; then their contexts
 // end with the cause [ErrShutdownTimeout], which it returns. The queue may then be
 // consumed anew. A consumer that has stopped stays so; after a shutdown of the broker
-// Stop does nothing. A handler must not stop its
-// own consumer: it would wait for itself.
+// Stop does nothing. A handler must not stop its own consumer: it would wait for
+// itself.
 func (c *Consumer) Stop(ctx context.Context) error {
 	b := c.ep.broker
 	if b.phase.Load() == closed {

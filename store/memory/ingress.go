@@ -234,14 +234,16 @@ func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 	sh.n += n
 	sh.bytes += size
 	// Order: add, then look whether somebody waits. Who waits first says so and
-	// then collects, with each shard's lock: one of the two sees the other.
-	wake := q.wake.Load()
-	if wake == never && sh.n < flushAt && q.crowded.Load() {
+	// then counts: one of the two sees the other. The count is of what was flushed,
+	// and of the shards too only while senders meet; so a message may stay in its
+	// shard only if they did before nobody waited.
+	wake := int64(never)
+	if q.crowded.Load() && sh.n < flushAt && q.wake.Load() == never {
 		// What other shards have is left out.
 		r.Messages, r.Bytes = q.messages.Load()+sh.n, q.bytes.Load()+sh.bytes
 	} else {
 		r.Messages, r.Bytes = q.flush(sh)
-		wake = q.wake.Load() // while senders do not meet, nobody collects: this was the add
+		wake = q.wake.Load()
 	}
 	sh.mu.Unlock()
 

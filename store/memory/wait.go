@@ -95,7 +95,7 @@ func (q *queue) signal() {
 			next += q.delayed + q.leased
 		}
 		q.wake.Store(next)
-		// Order: say what is waited for, then count once more. See Enqueue.
+		// Order: say what is waited for, then count once more. See accepted.
 		if q.collect(); q.messages.Load() < next {
 			return
 		}

@@ -26,43 +26,6 @@ type QueueInfo struct {
 	Revision       uint64            // changes with every change
 }
 
-// ConsumerKind is how a consumer gets its messages.
-type ConsumerKind string
-
-// The kinds of consumers.
-const (
-	Worker   ConsumerKind = "worker"    // pushed to a handler
-	HTTPPull ConsumerKind = "http_pull" // pulled
-)
-
-// ConsumerSettings are the stored settings of a consumer, in the form of a
-// ConsumerConfig: zero is the default, and where zero is legal it is written as
-// NoWait, NoRetries or NoDelay.
-type ConsumerSettings struct {
-	MaxBatchSize      int
-	MaxBatchTimeout   time.Duration // of a Worker
-	MaxRetries        int
-	RetryDelay        time.Duration
-	MaxConcurrency    int           // of a Worker; zero: as the load wants
-	VisibilityTimeout time.Duration // of an HTTPPull consumer
-	DeadLetterQueue   string
-}
-
-// ConsumerSpec is what a consumer is made of.
-type ConsumerSpec struct {
-	Kind     ConsumerKind
-	Script   string // the name of a Worker
-	Settings ConsumerSettings
-}
-
-// ConsumerInfo describes a queue's consumer.
-type ConsumerInfo struct {
-	ID    string // 32 hex digits
-	Queue string
-	ConsumerSpec
-	CreatedAt time.Time
-}
-
 // QueueUpdate is a change of a queue's settings. What is nil stays as it is. The
 // content type cannot be changed here, but by [Declare].
 type QueueUpdate struct {
@@ -250,7 +213,15 @@ func (b *Broker) Purge(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return fromStore(b.store.Purge(ctx, name), name)
+	if !b.events.wants(bitPurged) {
+		return fromStore(b.store.Purge(ctx, name), name)
+	}
+	before, _ := b.store.Stats(ctx, name) // only to tell how many
+	if err := b.store.Purge(ctx, name); err != nil {
+		return fromStore(err, name)
+	}
+	b.notePurged(name, MessageID{}, before.Messages-max(before.Leased, 0))
+	return nil
 }
 
 // modify changes a queue's record, as often as it takes when others change it at

@@ -43,7 +43,7 @@ func (b *MessageBatch[T]) AckAll() {
 		return
 	}
 	if e := b.core.AckAll(); e >= settlement.Ignored {
-		b.core.Remark("AckAll", store.ID{}, e)
+		b.core.Remark("AckAll", -1, store.ID{}, e)
 	}
 }
 
@@ -55,7 +55,7 @@ func (b *MessageBatch[T]) RetryAll(opts ...RetryOption) {
 		return
 	}
 	if e := b.core.RetryAll(resolveRetry(b.core, opts)); e >= settlement.Ignored {
-		b.core.Remark("RetryAll", store.ID{}, e)
+		b.core.Remark("RetryAll", -1, store.ID{}, e)
 	}
 }
 
@@ -93,10 +93,15 @@ func init() {
 // newBatch makes the typed view of a batch. Messages that do not decode are
 // withheld from it.
 func newBatch[T any](queue string, c *codec[T], core *dispatch.Batch) *MessageBatch[T] {
-	n := len(core.Deliveries)
-	block := make([]Message[T], n)
-	b := &MessageBatch[T]{Queue: queue, Messages: make([]*Message[T], 0, n), core: core}
+	b := &MessageBatch[T]{Queue: queue, Messages: messagesOf(queue, c, core), core: core}
 	b.Metrics.set(&core.Backlog)
+	return b
+}
+
+// messagesOf makes the typed view of a batch's messages.
+func messagesOf[T any](queue string, c *codec[T], core *dispatch.Batch) []*Message[T] {
+	n := len(core.Deliveries)
+	block, messages := make([]Message[T], n), make([]*Message[T], 0, n)
 	for i := range core.Deliveries {
 		d, m := &core.Deliveries[i], &block[i]
 		m.ID, m.Timestamp, m.Attempts, m.ContentType = MessageID(d.ID), d.Sent, d.Attempts, ContentType(d.ContentType)
@@ -109,7 +114,7 @@ func newBatch[T any](queue string, c *codec[T], core *dispatch.Batch) *MessageBa
 			core.Withhold(i, &DecodeError{Queue: queue, ID: m.ID, ContentType: m.ContentType, Err: err})
 			continue
 		}
-		b.Messages = append(b.Messages, m)
+		messages = append(messages, m)
 	}
-	return b
+	return messages
 }

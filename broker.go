@@ -31,12 +31,20 @@ type Broker struct {
 	catalog   catalog
 	epoch     time.Time // with a monotonic reading
 	phase     atomic.Int32
+	events    hub
+	journal   *journal // nil: Config.Journey is off
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
+	scripts   map[string]*script     // by name
 	active    map[*Consumer]struct{} // with an engine that is not closed
 	values    context.Context        // of Run: where handlers' contexts get their values
 	stop      context.CancelFunc     // ends Run; nil: it does not run
+
+	turns     int             // of loops over pulled batches that are under way
+	turnsOver chan struct{}   // closed when there are none; nil: nobody waits
+	pulling   context.Context // ends when a shutdown begins
+	endPulls  context.CancelFunc
 
 	late  context.Context // ends when a shutdown is to wait no more
 	hurry context.CancelFunc
@@ -71,16 +79,22 @@ func NewBroker(cfg Config) (*Broker, error) {
 		grace:     cmp.Or(cfg.ShutdownTimeout, defaultShutdownTimeout),
 		epoch:     time.Now(),
 		endpoints: make(map[string]*endpoint),
+		scripts:   make(map[string]*script),
 		active:    make(map[*Consumer]struct{}),
 		done:      make(chan struct{}),
 	}
 	if b.store == nil {
 		b.store, b.owned = memory.New(), true
 	}
+	b.pulling, b.endPulls = context.WithCancel(context.Background())
 	b.late, b.hurry = context.WithCancel(context.Background())
 	b.guarantee = b.store.Guarantee()
 	b.local, _ = b.store.(store.Local)
-	b.catalog = catalog{store: b.store, follow: b.follow, queues: make(map[string]store.Queue)}
+	if cfg.Journey {
+		b.journal = newJournal()
+		b.events.tapInto(b.journal.note)
+	}
+	b.catalog = catalog{store: b.store, changed: b.audit, follow: b.follow, queues: make(map[string]store.Queue)}
 	return b, nil
 }
 
@@ -111,7 +125,9 @@ func (b *Broker) unixNano() int64 {
 // store's error. A broker runs once: a second Run, or one after
 // Shutdown, returns ErrBrokerClosed at once.
 //
-// Handlers' contexts have ctx's values but do not end with it.
+// Handlers' contexts have ctx's values but do not end with it. With a store that was
+// passed in, Run also follows the changes that others make to its queues and their
+// consumers.
 func (b *Broker) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -123,10 +139,17 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, c := range waiting {
 		errs = append(errs, c.start()) // also when ctx has ended: what is ready is delivered
 	}
+	errs = append(errs, b.bindScripts(b.values))
 	if err := errors.Join(errs...); err != nil {
 		return errors.Join(err, b.shutDown())
 	}
+	b.lintAtRun(b.values)
+	var watch sync.WaitGroup
+	if !b.owned { // of its own store the broker knows every change
+		watch.Go(func() { b.watch(ctx) })
+	}
 	<-ctx.Done()
+	watch.Wait()
 	return b.shutDown()
 }
 
@@ -211,6 +234,7 @@ func (b *Broker) follow(r *record) {
 	if ep := b.known(r.Name); ep != nil {
 		ep.follow(r)
 	}
+	b.bindScript(r)
 }
 
 // declare creates a queue, or changes it by what is declared.

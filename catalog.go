@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/inproq/inproq/store"
 )
@@ -12,8 +13,11 @@ import (
 // changed since the last time, so that reading one record out of thousands costs
 // little, and tells the broker of each change it learns of.
 type catalog struct {
-	store  store.Store
-	follow func(*record) // called with what changed, also by others; Deleted may be set
+	store store.Store
+	// Called with what changed, also by others: first changed, once for each change,
+	// with what was known before, then follow. Deleted may be set in both.
+	changed func(before store.Queue, after *record)
+	follow  func(*record)
 
 	mu       sync.Mutex
 	queues   map[string]store.Queue
@@ -67,22 +71,44 @@ func (c *catalog) put(ctx context.Context, r *record) (*record, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.learn(q)
+	before, news := c.learn(q)
 	c.mu.Unlock()
+	if news {
+		c.changed(before, r)
+	}
 	c.follow(r) // also if a sync has learned it: that may not have come so far
 	return r, nil
 }
 
+// known returns a queue's record as it was last heard of, nil if there is none.
+func (c *catalog) known(name string) *record {
+	c.mu.Lock()
+	q, ok := c.queues[name]
+	c.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	r, err := parseRecord(q)
+	if err != nil {
+		return nil // who learned of it has said so
+	}
+	return r
+}
+
 // sync fetches what has changed in the store.
-func (c *catalog) sync(ctx context.Context) error {
+func (c *catalog) sync(ctx context.Context) error { return c.await(ctx, 0) }
+
+// await fetches what has changed, and waits for a change if nothing did.
+func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	c.mu.Lock()
 	after := c.complete
 	c.mu.Unlock()
-	changes, upTo, err := c.store.Queues(ctx, after, 0)
+	changes, upTo, err := c.store.Queues(ctx, after, wait)
 	if err != nil {
 		return err
 	}
-	var fresh []store.Queue
+	type change struct{ before, after store.Queue }
+	var fresh []change
 	c.mu.Lock()
 	// When another sync was faster, it knows all that this one does.
 	if upTo > c.complete {
@@ -90,19 +116,22 @@ func (c *catalog) sync(ctx context.Context) error {
 			changes = append(changes, c.missing(changes, upTo)...)
 		}
 		for _, q := range changes {
-			if c.learn(q) {
-				fresh = append(fresh, q)
+			if before, news := c.learn(q); news {
+				fresh = append(fresh, change{before, q})
 			}
 		}
 		c.complete = upTo
 	}
 	c.mu.Unlock()
 	var errs []error
-	for _, q := range fresh {
-		r, err := parseRecord(q)
+	for _, x := range fresh {
+		r, err := parseRecord(x.after)
 		if err != nil {
 			errs = append(errs, err)
 			continue // the others' changes count all the same
+		}
+		if after > 0 || x.before.Name != "" {
+			c.changed(x.before, r) // else it was there before the broker
 		}
 		c.follow(r)
 	}
@@ -125,15 +154,17 @@ func (c *catalog) missing(list []store.Queue, upTo uint64) []store.Queue {
 	return gone
 }
 
-// learn notes a record unless it is old news. The caller holds mu.
-func (c *catalog) learn(q store.Queue) bool {
-	if q.Revision <= c.complete || q.Revision <= c.queues[q.Name].Revision {
-		return false
+// learn notes a record unless it is old news, and returns what was known before. The
+// caller holds mu.
+func (c *catalog) learn(q store.Queue) (before store.Queue, news bool) {
+	before = c.queues[q.Name]
+	if q.Revision <= c.complete || q.Revision <= before.Revision {
+		return before, false
 	}
 	if q.Deleted {
 		delete(c.queues, q.Name)
 	} else {
 		c.queues[q.Name] = q
 	}
-	return true
+	return before, true
 }

@@ -13,8 +13,9 @@ import (
 // A Consumer is a handler attached to a queue.
 type Consumer struct {
 	ep     *endpoint
-	cfg    ConsumerConfig // normalized
+	cfg    ConsumerConfig // normalized; of one made by Handle only Name and MaxDuration count
 	handle func(context.Context, *dispatch.Batch) error
+	meant  bool // RetryDelay was said to be none
 
 	mu      sync.Mutex
 	engine  *dispatch.Engine // nil: not started
@@ -33,6 +34,7 @@ type Consumer struct {
 // Errors: [ErrInvalidConfig], [ErrConsumerExists], [ErrBrokerClosed]; if the
 // broker runs also [ErrQueueNotFound] and the store's.
 func (q *Queue[T]) Consume(h Handler[T], cfg ConsumerConfig) (*Consumer, error) {
+	meant := cfg.RetryDelay == NoDelay
 	cfg, err := cfg.normalize(q.ep.name, &q.ep.broker.limits)
 	if h == nil {
 		err = errors.Join(fmt.Errorf("%w: the handler is nil", errInvalidConsumer), err)
@@ -40,19 +42,22 @@ func (q *Queue[T]) Consume(h Handler[T], cfg ConsumerConfig) (*Consumer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%w (queue %q)", err, q.ep.name)
 	}
-	c := &Consumer{ep: q.ep, cfg: cfg}
-	name, codec := q.ep.name, q.codec
-	c.handle = func(ctx context.Context, core *dispatch.Batch) error {
-		batch := newBatch(name, &codec, core)
+	c := &Consumer{ep: q.ep, cfg: cfg, meant: meant, handle: untyped(q.ep.name, q.codec, h)}
+	if err := q.ep.broker.attach(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// untyped makes of a handler what an engine calls.
+func untyped[T any](queue string, c codec[T], h Handler[T]) func(context.Context, *dispatch.Batch) error {
+	return func(ctx context.Context, core *dispatch.Batch) error {
+		batch := newBatch(queue, &c, core)
 		if len(batch.Messages) == 0 {
 			return nil // none of them decodes
 		}
 		return h(ctx, batch)
 	}
-	if err := q.ep.broker.attach(c); err != nil {
-		return nil, err
-	}
-	return c, nil
 }
 
 // attach registers a consumer, and starts it if the broker runs.
@@ -65,6 +70,10 @@ func (b *Broker) attach(c *Consumer) error {
 		return ErrBrokerClosed
 	}
 	err := c.ep.setConsumer(c)
+	if err == nil && c.ep.pulled() {
+		c.ep.dropConsumer(c)
+		err = fmt.Errorf("%w: queue %q has a pull consumer", ErrConsumerExists, c.ep.name)
+	}
 	b.mu.Unlock()
 	if err != nil || phase == open {
 		return err
@@ -85,6 +94,9 @@ func (c *Consumer) isStopped() bool {
 	return c.stopped
 }
 
+// errStopped tells that a consumer was stopped before it was started.
+var errStopped = errors.New("stopped")
+
 // attachTimeout bounds the store's work for attaching and detaching a consumer.
 const attachTimeout = 10 * time.Second
 
@@ -97,7 +109,7 @@ func (c *Consumer) start() error {
 	created := false
 	r, err := b.modify(ctx, c.ep.name, func(r *record) error {
 		created = r.Consumer == nil
-		return c.declare(r)
+		return r.declareConsumer(Worker, c.cfg.Name, c.cfg.stored())
 	})
 	if err != nil {
 		c.mu.Lock()
@@ -107,13 +119,11 @@ func (c *Consumer) start() error {
 		}
 		return err
 	}
-	if dlq := r.Consumer.Settings.DeadLetterQueue; dlq != "" {
-		if err := b.ensureQueue(ctx, dlq); err != nil {
-			if created {
-				err = errors.Join(err, c.removeRecord(ctx))
-			}
-			return err
+	if err := b.ensureDeadLetterQueue(ctx, &r.Consumer.Settings); err != nil {
+		if created {
+			err = errors.Join(err, c.removeRecord(ctx))
 		}
+		return err
 	}
 	err = c.launch(r)
 	if errors.Is(err, errStopped) {
@@ -121,9 +131,6 @@ func (c *Consumer) start() error {
 	}
 	return err
 }
-
-// errStopped tells that a consumer was stopped before it was started.
-var errStopped = errors.New("stopped")
 
 // launch starts the engine.
 func (c *Consumer) launch(r *record) error {
@@ -154,48 +161,36 @@ func (c *Consumer) launch(r *record) error {
 		Grace:       b.grace,
 		Logger:      b.log,
 		Counters:    &c.ep.counters,
+		Observer:    c.ep,
 	})
 	b.active[c] = struct{}{}
 	c.engine.Start(b.values)
 	return nil
 }
 
-// declare puts the consumer into the queue's record.
-func (c *Consumer) declare(r *record) error {
-	declared := settingsOf(&c.cfg)
-	old := r.Consumer
-	switch {
-	case old == nil:
-		r.Consumer = &consumerRecord{ID: newID(), Kind: Worker, Name: c.cfg.Name, Created: now(), Settings: declared, Declared: declared}
-		return nil
-	case old.Kind != Worker || old.Name != c.cfg.Name:
-		return fmt.Errorf("%w: queue %q has the %s consumer %q, not %q", ErrConsumerExists, c.ep.name, old.Kind, old.Name, c.cfg.Name)
-	}
-	old.Settings.declare(&old.Declared, &declared)
-	old.Declared = declared
-	return nil
-}
-
 // settings are what the engine goes by: the stored settings, and what only code
 // can say.
 func (c *Consumer) settings(r *record) dispatch.Settings {
-	s := r.Consumer.Settings
-	limits := &c.ep.broker.limits
-	d := dispatch.Settings{
-		BatchSize:       s.BatchSize,
-		BatchTimeout:    s.BatchTimeout,
-		MaxRetries:      s.MaxRetries,
-		RetryDelay:      s.RetryDelay,
-		Backoff:         c.cfg.Backoff,
-		MaxDelay:        limits.MaxDelay,
-		MaxConcurrency:  or(s.MaxConcurrency, min(defaultConcurrency, limits.MaxConcurrency)),
-		MaxDuration:     c.cfg.MaxDuration,
-		DeadLetterQueue: s.DeadLetterQueue,
-	}
-	if s.RetryDelay != r.Consumer.Declared.RetryDelay {
-		d.Backoff = nil // an operator has set a delay since code declared one
+	d := r.Consumer.Settings.policy(&c.ep.broker.limits)
+	d.MaxDuration = c.cfg.MaxDuration
+	declared := r.Consumer.Declared
+	if declared != nil && declared.RetryDelay == r.Consumer.Settings.RetryDelay {
+		d.Backoff = c.cfg.Backoff // else an operator has set a delay since code declared one
 	}
 	return d
+}
+
+// policy is what the engines go by.
+func (s *consumerSettings) policy(l *Limits) dispatch.Settings {
+	return dispatch.Settings{
+		BatchSize:       s.MaxBatchSize,
+		BatchTimeout:    s.MaxBatchTimeout,
+		MaxRetries:      s.MaxRetries,
+		RetryDelay:      s.RetryDelay,
+		MaxDelay:        l.MaxDelay,
+		MaxConcurrency:  or(s.MaxConcurrency, min(defaultConcurrency, l.MaxConcurrency)),
+		DeadLetterQueue: s.DeadLetterQueue,
+	}
 }
 
 // follow takes over a newer record: its settings, or that the consumer is no
@@ -212,7 +207,7 @@ func (c *Consumer) follow(r *record) {
 	switch {
 	case gone:
 	case e == nil: // its record is about to be written
-	case !c.in(old), old.Consumer.Settings != r.Consumer.Settings, old.Consumer.Declared != r.Consumer.Declared:
+	case !c.in(old), old.Consumer.Settings != r.Consumer.Settings, !equal(old.Consumer.Declared, r.Consumer.Declared):
 		e.Update(c.settings(r)) // which gives a batch that fills back: not for every change
 	}
 	c.mu.Unlock()
@@ -223,7 +218,14 @@ func (c *Consumer) follow(r *record) {
 
 // in reports whether a record has this consumer.
 func (c *Consumer) in(r *record) bool {
-	return !r.Deleted && r.Consumer != nil && r.Consumer.Kind == Worker && r.Consumer.Name == c.cfg.Name
+	return r.is(Worker, c.cfg.Name)
+}
+
+func equal[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }
 
 // retire lets a consumer go whose queue or record is no more. Handlers that run

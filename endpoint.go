@@ -1,6 +1,7 @@
 package inproq
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"sync"
@@ -26,8 +27,10 @@ type endpoint struct {
 	limiter     *limiter // nil: no limit
 
 	mu       sync.Mutex
-	typ      reflect.Type // of the bodies; nil: not bound yet
-	consumer *Consumer    // in this process; nil: none
+	typ      reflect.Type    // of the bodies; nil: not bound yet
+	consumer *Consumer       // with a handler in this process; nil: none
+	stable   context.Context // ends when the consumer's record changes; nil: nobody waits for that
+	upset    context.CancelFunc
 }
 
 // policy is what a queue's record says about sends.
@@ -37,6 +40,13 @@ type policy struct {
 	revision uint64
 	id       string      // of the queue; "": it was deleted
 	inlet    store.Inlet // nil: the store has none
+	consumer *consumerRecord
+}
+
+// consumedAs reports whether both say the same of the queue's consumer.
+func (p *policy) consumedAs(other *policy) bool {
+	a, b := p.consumer, other.consumer
+	return equal(a, b) || a != nil && b != nil && a.ID == b.ID && a.Settings == b.Settings
 }
 
 // currentPolicy returns what the newest record says, or nil when there is no queue.
@@ -49,7 +59,7 @@ func (ep *endpoint) currentPolicy() *policy {
 
 // follow takes over a record that may be newer.
 func (ep *endpoint) follow(r *record) {
-	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID}
+	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID, consumer: r.Consumer}
 	for {
 		old := ep.policy.Load()
 		if old != nil && old.revision >= r.Revision {
@@ -66,6 +76,9 @@ func (ep *endpoint) follow(r *record) {
 		if ep.policy.CompareAndSwap(old, p) {
 			if old != nil && !same {
 				ep.forget(old, p)
+			}
+			if old != nil && !p.consumedAs(old) {
+				ep.disturb()
 			}
 			break
 		}
@@ -86,6 +99,33 @@ func (ep *endpoint) forget(old, successor *policy) {
 	if ep.policy.Load() == successor {
 		ep.typ = nil
 	}
+}
+
+// consumerStays returns a context that ends when the record says something else of
+// the queue's consumer than now.
+func (ep *endpoint) consumerStays() context.Context {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if ep.stable == nil {
+		ep.stable, ep.upset = context.WithCancel(context.Background())
+	}
+	return ep.stable
+}
+
+// disturb ends that context.
+func (ep *endpoint) disturb() {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if ep.stable != nil {
+		ep.upset()
+		ep.stable, ep.upset = nil, nil
+	}
+}
+
+// pulled reports whether the queue is known to be pulled from.
+func (ep *endpoint) pulled() bool {
+	p := ep.currentPolicy()
+	return p != nil && p.consumer != nil && p.consumer.Kind == HTTPPull
 }
 
 // agree checks that a view with this type of bodies may be made: all views of

@@ -77,6 +77,10 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, m store.Message, n
 		before.OldestMessageTimestamp = time.Unix(0, r.Oldest)
 	}
 	ep.noteBacklog(r.Bytes)
+	if ep.broker.events.wants(bitSent) {
+		told := m // so that m need not go to the heap when nobody is told
+		ep.noteSent(&told, now)
+	}
 	if len(m.Body) > dispatch.OpSize {
 		ep.extraWrites.Add(dispatch.OpUnits(len(m.Body)) - 1)
 	}
@@ -106,6 +110,11 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 		return store.Stats{}, fromStore(err, ep.name)
 	}
 	ep.sent.Add(uint64(len(msgs)))
+	if ep.broker.events.wants(bitSent) {
+		for i := range msgs {
+			ep.noteSent(&msgs[i], now)
+		}
+	}
 	ep.noteBacklog(before.Bytes)
 	ep.extraWrites.Add(units - uint64(len(msgs)))
 	return before, nil

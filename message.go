@@ -51,8 +51,8 @@ func (m *Message[T]) Ack() {
 	if m.batch == nil {
 		return // not from a batch
 	}
-	if e := m.batch.Ack(m.index); e >= settlement.Ignored {
-		m.batch.Remark("Ack", store.ID(m.ID), e)
+	if e := m.batch.Ack(m.index); e != settlement.Recorded {
+		m.batch.Remark("Ack", m.index, store.ID(m.ID), e)
 	}
 }
 
@@ -68,7 +68,7 @@ func (m *Message[T]) Retry(opts ...RetryOption) {
 		return
 	}
 	if e := m.batch.Retry(m.index, resolveRetry(m.batch, opts)); e >= settlement.Ignored {
-		m.batch.Remark("Retry", store.ID(m.ID), e)
+		m.batch.Remark("Retry", m.index, store.ID(m.ID), e)
 	}
 }
 
@@ -133,8 +133,10 @@ type DeadLetter struct {
 
 // DeadLetter returns where the message comes from, if it was moved here as a
 // dead letter.
-func (m *Message[T]) DeadLetter() (DeadLetter, bool) {
-	d, ok := headers.ParseDeadLetter(m.Headers)
+func (m *Message[T]) DeadLetter() (DeadLetter, bool) { return deadLetterOf(m.Headers) }
+
+func deadLetterOf(h map[string]string) (DeadLetter, bool) {
+	d, ok := headers.ParseDeadLetter(h)
 	return DeadLetter{d.Queue, d.Attempts, DeadLetterReason(d.Reason), d.Error, d.Time}, ok
 }
 

@@ -63,11 +63,21 @@ type Stats struct {
 	Undecodable  uint64 // deliveries withheld from the handler
 	LeasesLost   uint64 // settled too late: the message is delivered again
 	Batches      uint64 // invocations of the handler
+	Pulls        uint64 // by pull consumers
+	EmptyPulls   uint64 // of those, that found nothing
 	// FailedBatches are invocations that ended in an error, a panic, or too late.
 	FailedBatches uint64
 	// Ops are operations as Cloudflare bills them: one for each started 64 KB of
-	// a message that is written, read (each delivery) or deleted.
+	// a message that is written (to a dead-letter queue too), read (each delivery, and
+	// a pull that finds nothing) or deleted (by an acknowledgement, by retention, or because
+	// no attempts are left).
 	Ops struct{ Write, Read, Delete uint64 }
+	// Outcomes divide the reads that were settled by what came of them.
+	Outcomes struct {
+		Success    uint64 // acknowledged
+		DeadLetter uint64 // moved to the dead-letter queue
+		Fail       uint64 // retried, or deleted because no attempts were left
+	}
 
 	Running   int // handlers that run now
 	Limit     int // handlers that may
@@ -75,6 +85,30 @@ type Stats struct {
 	// Lag is how long before its delivery the oldest message of the latest batch
 	// was sent.
 	Lag time.Duration
+	// Over is the time that the counts cover: since the broker was made.
+	Over time.Duration
+}
+
+// Add adds the counts of another queue of the same broker, for [EstimateBill]. Of what is no count,
+// Running and Limit are added too, Lag is the longer, and LastScale stays.
+func (s Stats) Add(t Stats) Stats {
+	for _, x := range [...]struct {
+		to *uint64
+		n  uint64
+	}{
+		{&s.Sent, t.Sent}, {&s.Delivered, t.Delivered}, {&s.Acked, t.Acked}, {&s.Retried, t.Retried},
+		{&s.DeadLettered, t.DeadLettered}, {&s.Dropped, t.Dropped}, {&s.Expired, t.Expired},
+		{&s.Undecodable, t.Undecodable}, {&s.LeasesLost, t.LeasesLost}, {&s.Batches, t.Batches},
+		{&s.Pulls, t.Pulls}, {&s.EmptyPulls, t.EmptyPulls}, {&s.FailedBatches, t.FailedBatches},
+		{&s.Ops.Write, t.Ops.Write}, {&s.Ops.Read, t.Ops.Read}, {&s.Ops.Delete, t.Ops.Delete},
+		{&s.Outcomes.Success, t.Outcomes.Success}, {&s.Outcomes.DeadLetter, t.Outcomes.DeadLetter},
+		{&s.Outcomes.Fail, t.Outcomes.Fail},
+	} {
+		*x.to += x.n
+	}
+	s.Running, s.Limit = s.Running+t.Running, s.Limit+t.Limit
+	s.Lag, s.Over = max(s.Lag, t.Lag), max(s.Over, t.Over)
+	return s
 }
 
 // Metrics describe a queue's backlog now.
@@ -107,6 +141,9 @@ func (b *Broker) stats(ctx context.Context, name string) (store.Stats, error) {
 		return store.Stats{}, err
 	}
 	st, err := b.store.Stats(ctx, name)
+	if ep := b.known(name); ep != nil && err == nil {
+		ep.noteExpired(st.Expired)
+	}
 	return st, fromStore(err, name)
 }
 
@@ -122,8 +159,8 @@ func (b *Broker) Stats(name string) Stats {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
-	if st, err := b.store.Stats(ctx, name); err == nil && st.Expired >= 0 {
-		ep.expired.Store(uint64(st.Expired))
+	if st, err := b.store.Stats(ctx, name); err == nil {
+		ep.noteExpired(st.Expired)
 	}
 	return ep.stats()
 }
@@ -142,9 +179,15 @@ func (ep *endpoint) stats() Stats {
 		Undecodable:   c.Undecodable.Load(),
 		LeasesLost:    c.LeasesLost.Load(),
 		Batches:       c.Batches.Load(),
+		Pulls:         c.Pulls.Load(),
+		EmptyPulls:    c.EmptyPulls.Load(),
 		FailedBatches: c.FailedBatches.Load(),
 		Lag:           time.Duration(c.Lag.Load()),
+		Over:          time.Since(ep.broker.epoch),
 	}
+	s.Outcomes.Success = c.SuccessOps.Load()
+	s.Outcomes.DeadLetter = c.DeadLetterOps.Load()
+	s.Outcomes.Fail = c.FailOps.Load()
 	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
 	s.Ops.Read = c.ReadOps.Load()
 	s.Ops.Delete = c.DeleteOps.Load() + s.Expired

@@ -19,6 +19,9 @@ type Config struct {
 	// Limits are checked when queues are configured and messages sent. A zero
 	// field means the default of that field, NoLimit none.
 	Limits Limits
+	// Journey makes the broker remember what happened to single messages, for
+	// [Broker.Journey]: the latest 10,000 of them, in about a kilobyte each.
+	Journey bool
 	// ShutdownTimeout is how long a shutdown waits for handlers that run, and how
 	// long a handler that has outlived its MaxDuration is waited for. Default 30
 	// seconds, at least 1 nanosecond, at most 73 years.
@@ -83,6 +86,8 @@ const (
 	defaultMaxRetries      = 3
 	defaultConcurrency     = 250
 	defaultMaxDuration     = 15 * time.Minute
+	defaultPullBatch       = 5
+	defaultVisibility      = 30 * time.Second
 	defaultShutdownTimeout = 30 * time.Second
 
 	maxDuration time.Duration = math.MaxInt64 / 4 // far from overflow when added to
@@ -131,10 +136,6 @@ func (c QueueConfig) normalize(l *Limits) (QueueConfig, error) {
 	return c, v.err(ErrInvalidConfig)
 }
 
-// errInvalidConsumer is an ErrInvalidConfig with the number that Cloudflare has
-// for consumers.
-var errInvalidConsumer = withCode(100127, ErrInvalidConfig)
-
 // normalize fills in the defaults and checks the bounds. In the result every
 // field has the value it stands for, except that MaxConcurrency may be zero for
 // "as the load wants".
@@ -143,19 +144,67 @@ func (c ConsumerConfig) normalize(queue string, l *Limits) (ConsumerConfig, erro
 	if c.Name == "" {
 		c.Name = queue
 	}
-	c.MaxBatchSize = or(c.MaxBatchSize, min(defaultBatchSize, l.MaxConsumerBatch))
-	within(&v, "MaxBatchSize", c.MaxBatchSize, 1, l.MaxConsumerBatch)
-	c.MaxBatchTimeout = toZero(or(c.MaxBatchTimeout, min(defaultBatchTimeout, l.MaxBatchTimeout)))
-	within(&v, "MaxBatchTimeout", c.MaxBatchTimeout, 0, l.MaxBatchTimeout)
-	c.MaxRetries = toZero(or(c.MaxRetries, min(defaultMaxRetries, l.MaxRetries)))
-	within(&v, "MaxRetries", c.MaxRetries, 0, l.MaxRetries)
-	c.RetryDelay = toZero(c.RetryDelay)
-	within(&v, "RetryDelay", c.RetryDelay, 0, l.MaxDelay)
-	within(&v, "MaxConcurrency", c.MaxConcurrency, 0, l.MaxConcurrency)
+	s := c.stored().normalize(&v, Worker, queue, l)
+	c.MaxBatchSize, c.MaxBatchTimeout, c.MaxRetries, c.RetryDelay = s.MaxBatchSize, s.MaxBatchTimeout, s.MaxRetries, s.RetryDelay
 	c.MaxDuration = or(c.MaxDuration, defaultMaxDuration)
 	within(&v, "MaxDuration", c.MaxDuration, 1, maxDuration)
-	checkDeadLetterQueue(&v, queue, c.DeadLetterQueue)
 	return c, v.err(errInvalidConsumer)
+}
+
+// stored are the settings that go into the queue's record.
+func (c *ConsumerConfig) stored() consumerSettings {
+	return consumerSettings{
+		MaxBatchSize:    c.MaxBatchSize,
+		MaxBatchTimeout: c.MaxBatchTimeout,
+		MaxRetries:      c.MaxRetries,
+		RetryDelay:      c.RetryDelay,
+		MaxConcurrency:  c.MaxConcurrency,
+		DeadLetterQueue: c.DeadLetterQueue,
+	}
+}
+
+// normalize does the same for the settings of a consumer of whatever kind. Those that
+// a kind does not have must be unset.
+func (s consumerSettings) normalize(v *violations, kind ConsumerKind, queue string, l *Limits) consumerSettings {
+	s.MaxRetries = toZero(or(s.MaxRetries, min(defaultMaxRetries, l.MaxRetries)))
+	s.RetryDelay = toZero(s.RetryDelay)
+	if kind == Worker {
+		s.MaxBatchSize = or(s.MaxBatchSize, min(defaultBatchSize, l.MaxConsumerBatch))
+		s.MaxBatchTimeout = toZero(or(s.MaxBatchTimeout, min(defaultBatchTimeout, l.MaxBatchTimeout)))
+	} else {
+		s.MaxBatchSize = or(s.MaxBatchSize, min(defaultPullBatch, l.MaxPullBatch))
+		s.VisibilityTimeout = or(s.VisibilityTimeout, min(defaultVisibility, l.MaxVisibility))
+	}
+	s.check(v, kind, queue, l)
+	return s
+}
+
+// check lists what is out of bounds in settings that have the values they stand
+// for.
+func (s *consumerSettings) check(v *violations, kind ConsumerKind, queue string, l *Limits) {
+	if kind == Worker {
+		within(v, "MaxBatchSize", s.MaxBatchSize, 1, l.MaxConsumerBatch)
+		within(v, "MaxBatchTimeout", s.MaxBatchTimeout, 0, l.MaxBatchTimeout)
+		foreign(v, "VisibilityTimeout", s.VisibilityTimeout, "a worker")
+	} else {
+		within(v, "MaxBatchSize", s.MaxBatchSize, 1, l.MaxPullBatch)
+		within(v, "VisibilityTimeout", s.VisibilityTimeout, 1, l.MaxVisibility)
+		foreign(v, "MaxBatchTimeout", s.MaxBatchTimeout, "a pull consumer")
+		foreign(v, "MaxConcurrency", s.MaxConcurrency, "a pull consumer")
+	}
+	within(v, "MaxRetries", s.MaxRetries, 0, l.MaxRetries)
+	within(v, "RetryDelay", s.RetryDelay, 0, l.MaxDelay)
+	if kind == Worker {
+		within(v, "MaxConcurrency", s.MaxConcurrency, 0, l.MaxConcurrency)
+	}
+	checkDeadLetterQueue(v, queue, s.DeadLetterQueue)
+}
+
+// foreign refuses a setting that a kind of consumer does not have.
+func foreign[T int | time.Duration](v *violations, field string, value T, kind string) {
+	if value != 0 {
+		v.add(field, value, "nothing: "+kind+" has none")
+	}
 }
 
 func checkDeadLetterQueue(v *violations, queue, dlq string) {

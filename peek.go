@@ -104,6 +104,7 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 	for _, i := range lost {
 		warn(named[i], "the message is gone or with a consumer")
 	}
+	b.notePurged(name, MessageID{}, int64(len(outcomes)-len(lost)))
 	return warnings, nil
 }
 

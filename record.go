@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/inproq/inproq/internal/leasetoken"
 	"github.com/inproq/inproq/store"
 )
 
@@ -29,6 +30,7 @@ type settings struct {
 	Declared      *declaredQueue    `json:"declared,omitempty"` // by code, last
 	Consumer      *consumerRecord   `json:"consumer,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+	LeaseKey      []byte            `json:"lease_key,omitempty"` // authenticates lease ids; nil: never pulled
 }
 
 // declaredQueue is a QueueConfig as it is stored.
@@ -39,34 +41,40 @@ type declaredQueue struct {
 }
 
 // consumerRecord is a queue's consumer. Its settings have the values they stand
-// for, as ConsumerConfig.normalize leaves them.
+// for, as ConsumerSettings.normalize leaves them.
 type consumerRecord struct {
-	ID       string           `json:"id"`
-	Kind     ConsumerKind     `json:"kind"`
-	Name     string           `json:"name"`
-	Created  time.Time        `json:"created"`
-	Settings consumerSettings `json:"settings"`
-	Declared consumerSettings `json:"declared"` // by code, last
+	ID       string            `json:"id"`
+	Kind     ConsumerKind      `json:"kind"`
+	Name     string            `json:"name,omitempty"` // of a Worker
+	Created  time.Time         `json:"created"`
+	Settings consumerSettings  `json:"settings"`
+	Declared *consumerSettings `json:"declared,omitempty"` // by code, last; nil: never
 }
 
+// consumerSettings is a ConsumerSettings as it is stored.
 type consumerSettings struct {
-	BatchSize       int           `json:"batch_size,omitempty"`
-	BatchTimeout    time.Duration `json:"batch_timeout,omitempty"`
-	MaxRetries      int           `json:"max_retries,omitempty"`
-	RetryDelay      time.Duration `json:"retry_delay,omitempty"`
-	MaxConcurrency  int           `json:"max_concurrency,omitempty"`
-	DeadLetterQueue string        `json:"dead_letter_queue,omitempty"`
+	MaxBatchSize      int           `json:"batch_size,omitempty"`
+	MaxBatchTimeout   time.Duration `json:"batch_timeout,omitempty"`
+	MaxRetries        int           `json:"max_retries,omitempty"`
+	RetryDelay        time.Duration `json:"retry_delay,omitempty"`
+	MaxConcurrency    int           `json:"max_concurrency,omitempty"`
+	VisibilityTimeout time.Duration `json:"visibility_timeout,omitempty"`
+	DeadLetterQueue   string        `json:"dead_letter_queue,omitempty"`
 }
 
-func settingsOf(c *ConsumerConfig) consumerSettings {
-	return consumerSettings{
-		BatchSize:       c.MaxBatchSize,
-		BatchTimeout:    c.MaxBatchTimeout,
-		MaxRetries:      c.MaxRetries,
-		RetryDelay:      c.RetryDelay,
-		MaxConcurrency:  c.MaxConcurrency,
-		DeadLetterQueue: c.DeadLetterQueue,
+// public returns the settings in the form in which they are given.
+func (s consumerSettings) public(kind ConsumerKind) ConsumerSettings {
+	p := ConsumerSettings(s)
+	p.MaxRetries, p.RetryDelay = fromZero(p.MaxRetries), fromZero(p.RetryDelay)
+	if kind == Worker {
+		p.MaxBatchTimeout = fromZero(p.MaxBatchTimeout)
 	}
+	return p
+}
+
+// is reports whether a record has a consumer of this kind and name.
+func (r *record) is(kind ConsumerKind, name string) bool {
+	return !r.Deleted && r.Consumer != nil && r.Consumer.Kind == kind && r.Consumer.Name == name
 }
 
 // declare applies what code declares now to what is in force: only the fields
@@ -79,12 +87,42 @@ func declare[T comparable](inForce *T, last, now T) {
 }
 
 func (s *consumerSettings) declare(last, now *consumerSettings) {
-	declare(&s.BatchSize, last.BatchSize, now.BatchSize)
-	declare(&s.BatchTimeout, last.BatchTimeout, now.BatchTimeout)
+	declare(&s.MaxBatchSize, last.MaxBatchSize, now.MaxBatchSize)
+	declare(&s.MaxBatchTimeout, last.MaxBatchTimeout, now.MaxBatchTimeout)
 	declare(&s.MaxRetries, last.MaxRetries, now.MaxRetries)
 	declare(&s.RetryDelay, last.RetryDelay, now.RetryDelay)
 	declare(&s.MaxConcurrency, last.MaxConcurrency, now.MaxConcurrency)
+	declare(&s.VisibilityTimeout, last.VisibilityTimeout, now.VisibilityTimeout)
 	declare(&s.DeadLetterQueue, last.DeadLetterQueue, now.DeadLetterQueue)
+}
+
+// declareConsumer puts a consumer that code declares into the record, or applies
+// what it declares to the one that is there. Another kind or name is a conflict.
+func (r *record) declareConsumer(kind ConsumerKind, name string, declared consumerSettings) error {
+	old := r.Consumer
+	switch {
+	case old == nil:
+		r.Consumer = newConsumerRecord(kind, name, declared)
+	case !r.is(kind, name):
+		return fmt.Errorf("%w: queue %q has %s, not %s", ErrConsumerExists, r.Name, describeConsumer(old.Kind, old.Name), describeConsumer(kind, name))
+	case old.Declared == nil:
+		old.Settings = declared // an operator attached it; what code says now is newer
+	default:
+		old.Settings.declare(old.Declared, &declared)
+	}
+	r.Consumer.Declared = &declared
+	return nil
+}
+
+func newConsumerRecord(kind ConsumerKind, name string, s consumerSettings) *consumerRecord {
+	return &consumerRecord{ID: newID(), Kind: kind, Name: name, Created: now(), Settings: s}
+}
+
+func describeConsumer(kind ConsumerKind, name string) string {
+	if kind == HTTPPull {
+		return "a pull consumer"
+	}
+	return fmt.Sprintf("the %s consumer %q", kind, name)
 }
 
 // declare does the same for a queue.
@@ -109,6 +147,14 @@ func newRecord(name string, cfg QueueConfig) *record {
 			DeliveryDelay: cfg.DeliveryDelay,
 			ContentType:   cfg.ContentType,
 		},
+	}
+}
+
+// needLeaseKey sees to it that the record has a key for lease ids. It stays for the
+// life of the queue: leases outlive consumers.
+func (r *record) needLeaseKey() {
+	if r.LeaseKey == nil {
+		r.LeaseKey = leasetoken.NewKey()
 	}
 }
 
@@ -163,18 +209,18 @@ func (r *record) info() QueueInfo {
 	if info.ModifiedAt.IsZero() {
 		info.ModifiedAt = r.Created
 	}
-	if c := r.Consumer; c != nil {
-		info.Consumer = &ConsumerInfo{
-			ID: c.ID, Queue: r.Name, CreatedAt: c.Created,
-			ConsumerSpec: ConsumerSpec{Kind: c.Kind, Script: c.Name, Settings: ConsumerSettings{
-				MaxBatchSize:    c.Settings.BatchSize,
-				MaxBatchTimeout: fromZero(c.Settings.BatchTimeout),
-				MaxRetries:      fromZero(c.Settings.MaxRetries),
-				RetryDelay:      fromZero(c.Settings.RetryDelay),
-				MaxConcurrency:  c.Settings.MaxConcurrency,
-				DeadLetterQueue: c.Settings.DeadLetterQueue,
-			}},
-		}
-	}
+	info.Consumer = r.consumerInfo()
 	return info
+}
+
+// consumerInfo is the public view of the consumer; nil: there is none.
+func (r *record) consumerInfo() *ConsumerInfo {
+	c := r.Consumer
+	if c == nil {
+		return nil
+	}
+	return &ConsumerInfo{
+		ID: c.ID, Queue: r.Name, CreatedAt: c.Created,
+		ConsumerSpec: ConsumerSpec{Kind: c.Kind, Script: c.Name, Settings: c.Settings.public(c.Kind)},
+	}
 }

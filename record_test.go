@@ -18,11 +18,12 @@ func recordTime(t *rapid.T, label string) time.Time {
 }
 
 func recordConsumer(t *rapid.T, label string) (s consumerSettings) {
-	s.BatchSize = rapid.IntRange(1, 100).Draw(t, label)
-	s.BatchTimeout = time.Duration(rapid.Int64Min(0).Draw(t, label))
+	s.MaxBatchSize = rapid.IntRange(1, 100).Draw(t, label)
+	s.MaxBatchTimeout = time.Duration(rapid.Int64Min(0).Draw(t, label))
 	s.MaxRetries = rapid.IntRange(0, 100).Draw(t, label)
 	s.RetryDelay = time.Duration(rapid.Int64Min(0).Draw(t, label))
 	s.MaxConcurrency = rapid.IntRange(0, 250).Draw(t, label)
+	s.VisibilityTimeout = time.Duration(rapid.Int64Min(0).Draw(t, label))
 	s.DeadLetterQueue = rapid.StringMatching("[a-z]{0,3}").Draw(t, label)
 	return s
 }
@@ -50,8 +51,14 @@ func drawRecord(t *rapid.T) *record {
 	if rapid.Bool().Draw(t, "is consumed") {
 		r.Consumer = &consumerRecord{
 			ID: newID(), Kind: rapid.SampledFrom([]ConsumerKind{Worker, HTTPPull}).Draw(t, "kind"), Name: rapid.String().Draw(t, "name"),
-			Created: recordTime(t, "attached"), Settings: recordConsumer(t, "settings"), Declared: recordConsumer(t, "declared"),
+			Created: recordTime(t, "attached"), Settings: recordConsumer(t, "settings"),
 		}
+		if rapid.Bool().Draw(t, "is declared by code") {
+			r.Consumer.Declared = new(recordConsumer(t, "declared"))
+		}
+	}
+	if rapid.Bool().Draw(t, "is pulled") {
+		r.LeaseKey = rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "key")
 	}
 	if a := rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "annotations"); len(a) > 0 {
 		r.Annotations = a
@@ -137,7 +144,7 @@ func TestRecordDeclareChangesWhatDiffers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		inForce, last, now := recordConsumer(t, "in force"), recordConsumer(t, "last"), recordConsumer(t, "now")
 		if rapid.Bool().Draw(t, "same") {
-			now.BatchSize, now.MaxRetries, now.DeadLetterQueue = last.BatchSize, last.MaxRetries, last.DeadLetterQueue
+			now.MaxBatchSize, now.MaxRetries, now.DeadLetterQueue = last.MaxBatchSize, last.MaxRetries, last.DeadLetterQueue
 		}
 		got := inForce
 		got.declare(&last, &now)
@@ -145,8 +152,8 @@ func TestRecordDeclareChangesWhatDiffers(t *testing.T) {
 			name                     string
 			inForce, last, now, have any
 		}{
-			{"BatchSize", inForce.BatchSize, last.BatchSize, now.BatchSize, got.BatchSize},
-			{"BatchTimeout", inForce.BatchTimeout, last.BatchTimeout, now.BatchTimeout, got.BatchTimeout},
+			{"BatchSize", inForce.MaxBatchSize, last.MaxBatchSize, now.MaxBatchSize, got.MaxBatchSize},
+			{"BatchTimeout", inForce.MaxBatchTimeout, last.MaxBatchTimeout, now.MaxBatchTimeout, got.MaxBatchTimeout},
 			{"MaxRetries", inForce.MaxRetries, last.MaxRetries, now.MaxRetries, got.MaxRetries},
 			{"RetryDelay", inForce.RetryDelay, last.RetryDelay, now.RetryDelay, got.RetryDelay},
 			{"MaxConcurrency", inForce.MaxConcurrency, last.MaxConcurrency, now.MaxConcurrency, got.MaxConcurrency},

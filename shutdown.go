@@ -18,18 +18,63 @@ func (b *Broker) shutDown() error {
 	b.phase.Store(draining)
 	grace, cancel := context.WithTimeout(b.late, b.grace)
 	defer cancel()
+	b.endPulls()
+	turnsErr := b.awaitTurns(grace) // handlers go on meanwhile
 	if b.owned {
 		b.drain(grace)
 	}
-	b.err = b.endConsumers(grace, b.consumers())
+	b.err = errors.Join(turnsErr, b.endConsumers(grace, b.consumers()))
 	b.phase.Store(closed)
 	if b.owned {
 		b.reportDiscarded()
 		b.err = errors.Join(b.err, b.store.Close())
 	}
+	b.events.close()
 	b.hurry() // release the context
 	close(b.done)
 	return b.err
+}
+
+// beginTurn lets a loop over pulled batches have its turn, unless a shutdown has
+// begun.
+func (b *Broker) beginTurn() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.phase.Load() >= draining {
+		return false
+	}
+	b.turns++
+	return true
+}
+
+func (b *Broker) endTurn() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.turns--; b.turns == 0 && b.turnsOver != nil {
+		close(b.turnsOver)
+		b.turnsOver = nil
+	}
+}
+
+// awaitTurns waits for the turns that are under way.
+func (b *Broker) awaitTurns(grace context.Context) error {
+	b.mu.Lock()
+	n := b.turns
+	if n > 0 {
+		b.turnsOver = make(chan struct{})
+	}
+	over := b.turnsOver
+	b.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	select {
+	case <-over:
+		return nil
+	case <-grace.Done():
+		b.log.Error("loops over pulled batches are still in a turn", "turns", n)
+		return ErrShutdownTimeout
+	}
 }
 
 // drain delivers all that is ready in the broker's own store. Handlers of one

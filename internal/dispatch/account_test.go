@@ -40,7 +40,7 @@ func TestCountersOfAMixture(t *testing.T) {
 			{Verb: store.Retry, Delay: 1e9}, // retried
 		}
 		dead := []spent{{i: 3, reason: RetriesExhausted}, {i: 4, reason: Crashed}, {i: 6, reason: Crashed}}
-		r.account(ds, list, dead, []int{5, 6})
+		r.flowed(r.account(ds, &ruling{list: list, dead: dead}, []int{5, 6}))
 		c := r.cfg.Counters
 		assert.EqualValues(t, 2, c.Acked.Load())
 		assert.EqualValues(t, 2, c.Retried.Load())
@@ -49,6 +49,9 @@ func TestCountersOfAMixture(t *testing.T) {
 		assert.EqualValues(t, 2, c.LeasesLost.Load())
 		assert.EqualValues(t, 2, c.WriteOps.Load())
 		assert.EqualValues(t, 1+2+1, c.DeleteOps.Load())
+		assert.EqualValues(t, 1+2, c.SuccessOps.Load())
+		assert.EqualValues(t, 2, c.DeadLetterOps.Load())
+		assert.EqualValues(t, 1+1+1, c.FailOps.Load())
 		assert.Equal(t, flow{left: 4, back: 2}, r.flow)
 	})
 }

@@ -31,6 +31,8 @@ type Batch struct {
 	settling invocation      // of the settlement
 	log      *slog.Logger
 	counters *Counters
+	observer Observer
+	watched  bool            // somebody is told what happens to it
 	group    *sync.WaitGroup // that the goroutines of Spawn belong to
 	place    int             // in the engine's live
 	settled  bool            // being settled: leases are not renewed any more; guarded by the engine's mu
@@ -44,7 +46,10 @@ type Batch struct {
 
 // newBatch makes a batch that begins now.
 func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
-	b := &Batch{Deliveries: x.found, scratch: x, settings: s, log: e.log, counters: e.cfg.Counters, group: &e.wg}
+	b := &Batch{
+		Deliveries: x.found, scratch: x, settings: s, log: e.log, counters: e.Counters, group: &e.wg,
+		observer: e.Observer, watched: e.Observer.Watched(),
+	}
 	b.sum = surveyOf(x.found)
 	b.Backlog = e.backlog(len(x.found), &b.sum)
 	b.Init(len(x.found))
@@ -92,10 +97,13 @@ func (b *Batch) ClampDelay(d time.Duration) time.Duration {
 }
 
 // Remark logs a call that had no effect because of an earlier one, or because
-// the batch was settled. A call on the batch has no id.
-func (b *Batch) Remark(call string, id store.ID, effect settlement.Effect) {
+// the batch was settled. A call on the batch has no message: i is -1.
+func (b *Batch) Remark(call string, i int, id store.ID, effect settlement.Effect) {
+	if b.watched {
+		b.observeCall(call, i, id, effect)
+	}
 	attrs := []any{"call", call}
-	if id != (store.ID{}) {
+	if i >= 0 {
 		attrs = append(attrs, "message_id", idText(id))
 	}
 	switch effect {
@@ -104,6 +112,19 @@ func (b *Batch) Remark(call string, id store.ID, effect settlement.Effect) {
 	case settlement.Late:
 		b.log.Warn("call ignored: the batch is settled", attrs...)
 	}
+}
+
+// observeCall tells of a call without an effect. An Ack after AckAll is none that
+// anybody need know of.
+func (b *Batch) observeCall(call string, i int, id store.ID, effect settlement.Effect) {
+	if effect == settlement.Redundant && (i < 0 || !b.Called(i)) {
+		return
+	}
+	h := Happening{Kind: CallIgnored, Call: call, Effect: effect}
+	if i >= 0 {
+		h.Delivery = &store.Delivery{Message: store.Message{ID: id}} // the batch's may be gone
+	}
+	b.observer.Observe(h)
 }
 
 // Spawn runs fn, with the invocation's context, as a part of the invocation: the

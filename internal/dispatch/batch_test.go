@@ -180,7 +180,7 @@ func TestRemarkLogsWhatHadNoEffect(t *testing.T) {
 		settlement.Late:      "call ignored: the batch is settled",
 	} {
 		b, book := detached(t, 1)
-		b.Remark("Ack", store.ID{15: 10}, effect)
+		b.Remark("Ack", 0, store.ID{15: 10}, effect)
 		if text == "" {
 			assert.Empty(t, book.all())
 			continue

@@ -38,6 +38,14 @@ func (e *Engine) backlog(n int, s *survey) store.Stats {
 	if err != nil {
 		return store.Stats{} // only shown to the handler: best effort
 	}
+	return remaining(st, n, s)
+}
+
+// remaining is what a queue holds beside a batch of n messages.
+func remaining(st store.Stats, n int, s *survey) store.Stats {
+	if n == 0 {
+		return st
+	}
 	st.Messages, st.Bytes = max(st.Messages-int64(n), 0), max(st.Bytes-s.bytes, 0)
 	if st.Messages == 0 || !st.Oldest.Before(s.first) {
 		st.Oldest = time.Time{} // the oldest is in the batch: that of the rest is not known
@@ -75,6 +83,9 @@ func (e *Engine) run(b *Batch) (fill bool) {
 			e.complete(b, errGoexit) // the handler has called runtime.Goexit
 		}
 	}()
+	if b.watched {
+		observeDelivered(e.Observer, b.Deliveries)
+	}
 	err := Protect(func() error { return e.cfg.Handle(&b.ctx, b) })
 	returned = true
 	e.complete(b, err) // a Backoff may call runtime.Goexit too
@@ -129,4 +140,7 @@ func (e *Engine) reportFailure(b *Batch, outcome error) {
 		attrs = append(attrs, "stack", string(p.Stack))
 	}
 	e.log.Error("handler failed", attrs...)
+	if b.watched {
+		e.Observer.Observe(Happening{Kind: Failed, Count: int64(b.Len()), Err: outcome})
+	}
 }

@@ -60,6 +60,7 @@ type Config struct {
 	Grace    time.Duration
 	Logger   *slog.Logger
 	Counters *Counters
+	Observer Observer
 }
 
 type phase uint8
@@ -74,6 +75,7 @@ const (
 // An Engine delivers the messages of one queue. New makes one, Start starts it,
 // Stop ends it for good.
 type Engine struct {
+	Settler
 	cfg       Config
 	guarantee store.Guarantee
 	log       *slog.Logger
@@ -106,10 +108,15 @@ type Engine struct {
 
 // New returns an engine. It starts no goroutine.
 func New(cfg Config) *Engine {
+	log := cfg.Logger.With("queue", cfg.Queue)
 	e := &Engine{
+		Settler: Settler{
+			Store: cfg.Store, Queue: cfg.Queue, EnsureQueue: cfg.EnsureQueue,
+			Log: log, Counters: cfg.Counters, Observer: cfg.Observer,
+		},
 		cfg:       cfg,
 		guarantee: cfg.Store.Guarantee(),
-		log:       cfg.Logger.With("queue", cfg.Queue),
+		log:       log,
 		settings:  cfg.Settings,
 	}
 	e.life, e.watch.ring, e.beat.ring = e.fillAndRun, e.onWatch, e.onBeat

@@ -60,6 +60,7 @@ func newRig(t tester, h handleFunc, adjust ...func(*Config)) *rig {
 		Grace:       30 * time.Second,
 		Logger:      slog.New(r.book),
 		Counters:    new(Counters),
+		Observer:    nobody{},
 	}
 	for _, f := range adjust {
 		f(&cfg)
@@ -278,3 +279,9 @@ func attr(r slog.Record, key string) (v slog.Value) {
 
 // goexit ends the goroutine, as testing.T.FailNow does.
 func goexit(context.Context, *Batch) error { runtime.Goexit(); return nil }
+
+// nobody watches.
+type nobody struct{}
+
+func (nobody) Watched() bool     { return false }
+func (nobody) Observe(Happening) {}

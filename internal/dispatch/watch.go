@@ -76,6 +76,9 @@ func (e *Engine) abandon(which func(*Batch) bool) []*Batch {
 
 func (e *Engine) concludeStuck(b *Batch) {
 	e.cfg.Counters.Stuck.Add(1)
+	if b.watched {
+		e.Observer.Observe(Happening{Kind: Stuck, Count: int64(b.Len())})
+	}
 	e.conclude(b, errStuck)
 }
 

@@ -48,6 +48,23 @@ func (d DeadLetter) With(h map[string]string) map[string]string {
 	return h
 }
 
+// WithoutDeadLetter returns h without the details that With put in; nil if nothing
+// remains.
+func WithoutDeadLetter(h map[string]string) map[string]string {
+	rest := make(map[string]string, len(h))
+	for k, v := range h {
+		switch k {
+		case deadQueue, deadAttempts, deadReason, deadError, deadTime:
+		default:
+			rest[k] = v
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return rest
+}
+
 // ParseDeadLetter returns the details that With put in.
 func ParseDeadLetter(h map[string]string) (d DeadLetter, ok bool) {
 	if d.Queue, ok = h[deadQueue]; !ok {

@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"internal/timingwheel": {},
 	"internal/settlement":  {},
 	"internal/headers":     {},
+	"internal/leasetoken":  {},
 	"internal/autoscale":   {},
 	"internal/invariant":   {},
 	"internal/layers":      {},
@@ -27,7 +28,7 @@ var mayImport = map[string][]string{
 	"store/storetest": {"store"},
 	// The engine moves bytes for any store; testhook shows it to queuetest.
 	"internal/dispatch": {"store", "internal/settlement", "internal/headers", "internal/autoscale", "internal/invariant"},
-	"internal/testhook": {"internal/dispatch"},
+	"internal/testhook": {"internal/dispatch", "store"},
 	// The rim, and what users build on it.
 	".":         {"store", "store/memory", "internal"},
 	"queuetest": {".", "store", "store/memory", "internal"},

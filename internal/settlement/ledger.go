@@ -99,6 +99,24 @@ func (l *Ledger) Explain(i int, cause error) {
 	}
 }
 
+// Verdict decides message i by what was called so far, without an outcome to fall
+// back on. It reports false when nothing was called that concerns it.
+func (l *Ledger) Verdict(i int) (v Verdict, decided bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own, all, retry := Call(l.own[i].Load()), Call(l.all.Load()&^sealed), Retry{}
+	if own != Acked && own != Retried {
+		own = None
+	}
+	if own == Retried {
+		retry = l.retry[i]
+	}
+	if own == None && all == None {
+		return Verdict{}, false
+	}
+	return Decide(own, retry, all, l.retry0, nil), true
+}
+
 // AckAll records an acknowledgement of all messages without a call of their
 // own.
 func (l *Ledger) AckAll() Effect {

@@ -1,0 +1,173 @@
+package dispatch
+
+import (
+	"sync/atomic"
+
+	"github.com/inproq/inproq/internal/settlement"
+	"github.com/inproq/inproq/store"
+)
+
+// Counters count what happened to a queue's messages on the consuming side. They
+// outlive the engines of their queue. Each is added to once a batch.
+type Counters struct {
+	Delivered, Acked, Retried, DeadLettered, Dropped atomic.Uint64
+	Undecodable, LeasesLost                          atomic.Uint64
+	Batches, FailedBatches, Stuck                    atomic.Uint64
+	Pulls, EmptyPulls                                atomic.Uint64
+	WriteOps, ReadOps, DeleteOps                     atomic.Uint64
+	SuccessOps, DeadLetterOps, FailOps               atomic.Uint64 // of ReadOps, those that were settled
+	Held                                             atomic.Int64  // the longest time from a pull to its settlement, in nanoseconds
+	Lag                                              atomic.Int64  // of the latest batch's oldest message, in nanoseconds
+}
+
+// OpSize is the number of bytes that Cloudflare bills as one operation.
+const OpSize = 64_000
+
+// OpUnits is the number of operations that a body of n bytes counts for: one for
+// each started 64 KB.
+func OpUnits(n int) uint64 { return uint64(max(1, (n+OpSize-1)/OpSize)) }
+
+// begin counts a batch that goes to the handler.
+func (c *Counters) begin(b *Batch) {
+	c.Batches.Add(1)
+	c.Delivered.Add(uint64(len(b.Deliveries)))
+	c.ReadOps.Add(b.sum.units)
+	c.Lag.Store(int64(b.ctx.began.Sub(b.sum.first)))
+}
+
+// A Tally says with how many messages a settlement has done what.
+type Tally struct{ Acked, Retried, Moved, Dropped, Extended, Lost int }
+
+// account counts outcomes that were applied, which those in lost were not, and
+// logs what is not delivered again.
+func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) {
+	c := s.Counters
+	if r.acked == len(r.list) && len(lost) == 0 && r.units > 0 && !r.watched { // by far the most
+		t.Acked = r.acked
+		c.Acked.Add(uint64(t.Acked))
+		c.DeleteOps.Add(r.units)
+		c.SuccessOps.Add(r.units)
+		return t
+	}
+	var writes, deletes, success, moved, failed uint64
+	dead := r.dead
+	for i := range r.list {
+		o, d := &r.list[i], &ds[i]
+		var x *spent
+		if len(dead) > 0 && dead[0].i == i {
+			x, dead = &dead[0], dead[1:]
+		}
+		if len(lost) > 0 && lost[0] == i {
+			lost = lost[1:]
+			t.Lost++
+			if !r.returned {
+				s.Log.Warn("lease lost: the message is delivered again", "message_id", idText(d.ID), "attempts", d.Attempts)
+			}
+			s.observe(r, Happening{Kind: LeaseLost, Delivery: d})
+			continue
+		}
+		units := r.unitsOf(i, d)
+		switch {
+		case o.Verb == store.Extend:
+			t.Extended++
+		case o.Verb == store.Retry:
+			t.Retried++
+			failed += units
+			s.observe(r, Happening{Kind: Retried, Delivery: d, Delay: o.Delay, Err: r.cause(i)})
+		case o.Verb == store.Move:
+			t.Moved++
+			writes += units
+			moved += units
+			s.Log.Warn("message dead-lettered", append(x.describe(d), "dead_letter_queue", o.To)...)
+			s.observe(r, Happening{Kind: DeadLettered, Delivery: d, To: o.To, Err: x.reasonOrCause()})
+		case x != nil:
+			t.Dropped++
+			deletes += units
+			failed += units
+			s.Log.Warn("message deleted: it has no attempts left and the consumer no dead-letter queue", x.describe(d)...)
+			s.observe(r, Happening{Kind: Dropped, Delivery: d, Err: x.reasonOrCause()})
+		default:
+			t.Acked++
+			deletes += units
+			success += units
+			s.observe(r, Happening{Kind: Acked, Delivery: d, Implicit: i < len(r.implicit) && r.implicit[i]})
+		}
+	}
+	addTo(&c.Acked, uint64(t.Acked))
+	addTo(&c.Retried, uint64(t.Retried))
+	addTo(&c.DeadLettered, uint64(t.Moved))
+	addTo(&c.Dropped, uint64(t.Dropped))
+	addTo(&c.LeasesLost, uint64(t.Lost))
+	addTo(&c.WriteOps, writes)
+	addTo(&c.DeleteOps, deletes)
+	addTo(&c.SuccessOps, success)
+	addTo(&c.DeadLetterOps, moved)
+	addTo(&c.FailOps, failed)
+	return t
+}
+
+func (s *Settler) observe(r *ruling, h Happening) {
+	if r.watched {
+		s.Observer.Observe(h)
+	}
+}
+
+// unitsOf is what a message is billed as.
+func (r *ruling) unitsOf(i int, d *store.Delivery) uint64 {
+	if r.sizes != nil {
+		return r.sizes[i]
+	}
+	return OpUnits(len(d.Body))
+}
+
+// markImplicit notes that no call has acknowledged message i.
+func (r *ruling) markImplicit(i int, record *settlement.Record) {
+	if all, _ := record.All(); all != settlement.None {
+		return
+	}
+	if own, _ := record.Own(i); own != settlement.None {
+		return
+	}
+	for len(r.implicit) <= i {
+		r.implicit = append(r.implicit, false)
+	}
+	r.implicit[i] = true
+}
+
+// describe returns what the log says of a spent message.
+func (x *spent) describe(d *store.Delivery) []any {
+	attrs := []any{"message_id", idText(d.ID), "attempts", d.Attempts, "reason", x.reason}
+	if x.cause != nil {
+		attrs = append(attrs, "err", x.cause)
+	}
+	return attrs
+}
+
+// A ReasonError says why a message is dead when there is no error to tell: that its
+// last delivery was never settled, or that nobody gave a cause.
+type ReasonError struct{ Reason string }
+
+func (e *ReasonError) Error() string { return "inproq: " + e.Reason }
+
+func (x *spent) reasonOrCause() error {
+	if x.cause != nil {
+		return x.cause
+	}
+	return &ReasonError{x.reason}
+}
+
+func addTo(c *atomic.Uint64, n uint64) {
+	if n > 0 {
+		c.Add(n)
+	}
+}
+
+// noteMax raises a to n.
+func noteMax(a *atomic.Int64, n int64) {
+	for {
+		old := a.Load()
+		if n <= old || a.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}

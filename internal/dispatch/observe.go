@@ -1,0 +1,58 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/inproq/inproq/internal/autoscale"
+	"github.com/inproq/inproq/internal/settlement"
+	"github.com/inproq/inproq/store"
+)
+
+// An Observer is told what happens to the messages of a queue. It is called from
+// the goroutines of handlers and of those who pull, with no lock held, and has to
+// return soon.
+type Observer interface {
+	// Watched reports whether anybody wants to know. It is asked once a batch, and
+	// only then is anything told.
+	Watched() bool
+	Observe(h Happening)
+}
+
+// Kind says what has happened.
+type Kind uint8
+
+// What may happen. The comments say which fields of a Happening go with it.
+const (
+	Delivered    Kind = iota // Delivery
+	Acked                    // Delivery, Implicit
+	Retried                  // Delivery, Delay, Err
+	DeadLettered             // Delivery, To, Err
+	Dropped                  // Delivery, Err
+	LeaseLost                // Delivery
+	CallIgnored              // Delivery unless it was on the batch, Call, Effect
+	Failed                   // Count, Err: an invocation
+	Stuck                    // Count: its handler has not returned
+	Scaled                   // Scale
+	Counted                  // Count: messages that retention has deleted so far
+)
+
+// A Happening is one thing that has happened. Its Delivery is valid during the call.
+type Happening struct {
+	Kind     Kind
+	Delivery *store.Delivery
+	Delay    time.Duration
+	To       string
+	Count    int64
+	Err      error
+	Implicit bool // no call has decided it, but the handler's outcome
+	Call     string
+	Effect   settlement.Effect
+	Scale    autoscale.Decision
+}
+
+// observeDelivered tells of each message of a batch that goes out.
+func observeDelivered(o Observer, ds []store.Delivery) {
+	for i := range ds {
+		o.Observe(Happening{Kind: Delivered, Delivery: &ds[i]})
+	}
+}

@@ -1,0 +1,218 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/inproq/inproq/internal/settlement"
+	"github.com/inproq/inproq/store"
+)
+
+// A Pulled batch is settled by who holds it: whenever it likes, and piece by piece.
+// What is not decided stays leased.
+type Pulled struct {
+	Batch
+	settler *Settler
+	at      time.Time // of the pull
+
+	states sync.Mutex
+	state  []pulledState
+}
+
+type pulledState uint8
+
+const (
+	held     pulledState = iota // by whoever pulled it
+	settling                    // by a call that is under way
+	done                        // settled, or its lease is lost
+)
+
+// Pull leases messages for a holder, as c says; those without an attempt left go to
+// the dead-letter queue instead. A batch without messages means that there are none. The
+// caller begins the batch, or releases it.
+func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled, error) {
+	var found []store.Delivery
+	for {
+		var err error
+		found, err = s.Store.Lease(ctx, s.Queue, c, found[:0])
+		if err != nil {
+			return nil, err
+		}
+		s.Counters.Pulls.Add(1)
+		if len(found) == 0 {
+			s.Counters.EmptyPulls.Add(1)
+			s.Counters.ReadOps.Add(1)
+			break
+		}
+		if found, _ = s.bury(context.WithoutCancel(ctx), p, found); len(found) > 0 {
+			break
+		}
+	}
+	b := &Pulled{settler: s, at: time.Now(), state: make([]pulledState, len(found))}
+	b.Deliveries, b.settings, b.log, b.counters = found, *p, s.Log, s.Counters
+	b.observer, b.watched = s.Observer, s.Observer.Watched()
+	b.Init(len(found))
+	return b, nil
+}
+
+// Begin does the books of a batch that goes to its holder.
+func (b *Pulled) Begin(ctx context.Context) {
+	s := b.settler
+	if len(b.Deliveries) > 0 {
+		b.sum = surveyOf(b.Deliveries)
+		s.Counters.Delivered.Add(uint64(len(b.Deliveries)))
+		s.Counters.ReadOps.Add(b.sum.units)
+		s.Counters.Lag.Store(int64(b.at.Sub(b.sum.first)))
+	}
+	if st, err := s.Store.Stats(ctx, s.Queue); err == nil { // only shown: best effort
+		if b.watched {
+			s.Observer.Observe(Happening{Kind: Counted, Count: st.Expired})
+		}
+		b.Backlog = remaining(st, len(b.Deliveries), &b.sum)
+	}
+	if b.watched {
+		observeDelivered(s.Observer, b.Deliveries)
+	}
+}
+
+// Release gives a batch back that nobody has seen.
+func (b *Pulled) Release(ctx context.Context) {
+	list := make([]store.Outcome, len(b.Deliveries))
+	for i := range list {
+		list[i] = store.Outcome{Lease: b.Deliveries[i].Lease, Verb: store.Release}
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	_, _ = b.settler.apply(ctx, list) // logged there
+}
+
+// Settle settles what is decided and was not settled before. It returns the indexes
+// of messages whose leases are lost: others hold them, or they are gone. When it
+// fails it may be called again.
+func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
+	s := b.settler
+	r := ruling{watched: b.watched, returned: true}
+	var which []int
+	var ds []store.Delivery
+	b.states.Lock()
+	for i := range b.state {
+		if b.state[i] != held {
+			continue
+		}
+		v, decided := b.Verdict(i)
+		if !decided {
+			continue
+		}
+		d := &b.Deliveries[i]
+		if v.Retry {
+			s.retry(&r, &b.settings, d, v)
+		} else {
+			r.ack(d.Lease)
+		}
+		b.state[i] = settling
+		which, ds = append(which, i), append(ds, *d)
+	}
+	b.states.Unlock()
+	if len(which) == 0 {
+		return Tally{}, nil, nil
+	}
+	missed, err := s.settle(ctx, r.list)
+	next := done
+	if err != nil {
+		next = held
+	} else {
+		t = s.account(ds, &r, missed)
+		noteMax(&s.Counters.Held, int64(time.Since(b.at)))
+	}
+	b.mark(which, next)
+	for _, k := range missed {
+		lost = append(lost, which[k])
+	}
+	return t, lost, err
+}
+
+func (b *Pulled) mark(which []int, to pulledState) {
+	b.states.Lock()
+	defer b.states.Unlock()
+	for _, i := range which {
+		b.state[i] = to
+	}
+}
+
+// Extend keeps the leases on what is not settled for d from now. It returns the
+// indexes of messages whose leases are lost.
+func (b *Pulled) Extend(ctx context.Context, d time.Duration) (lost []int, err error) {
+	var which []int
+	var list []store.Outcome
+	b.states.Lock()
+	for i := range b.state {
+		if b.state[i] == held {
+			which = append(which, i)
+			list = append(list, store.Outcome{Lease: b.Deliveries[i].Lease, Verb: store.Extend, Delay: d})
+		}
+	}
+	b.states.Unlock()
+	if len(list) == 0 {
+		return nil, nil
+	}
+	missed, err := b.settler.settle(ctx, list)
+	for _, k := range missed {
+		lost = append(lost, which[k])
+	}
+	b.mark(lost, done)
+	return lost, err
+}
+
+// settle is try with a bound.
+func (s *Settler) settle(ctx context.Context, list []store.Outcome) (lost []int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return s.try(ctx, list)
+}
+
+// A Holding is a message that somebody holds, as far as the bearer of its lease
+// knows it.
+type Holding struct {
+	store.Delivery        // without its body
+	Units          uint64 // that it is billed as
+	HeadersUnknown bool
+}
+
+// A Decision is what the bearer of a lease wants.
+type Decision struct {
+	Holding
+	Verdict settlement.Verdict
+	Extend  time.Duration // instead of the verdict, unless zero
+}
+
+// SettleHeld settles messages by their leases alone. It returns the indexes of
+// decisions whose leases are lost.
+func (s *Settler) SettleHeld(ctx context.Context, p *Settings, decisions []Decision) (t Tally, lost []int, err error) {
+	if len(decisions) == 0 {
+		return Tally{}, nil, nil
+	}
+	r := ruling{watched: s.Observer.Watched(), returned: true}
+	ds := make([]store.Delivery, len(decisions))
+	for i := range decisions {
+		x := &decisions[i]
+		ds[i] = x.Delivery
+		r.sizes = append(r.sizes, x.Units)
+		switch {
+		case x.Extend > 0:
+			r.list = append(r.list, store.Outcome{Lease: x.Lease, Verb: store.Extend, Delay: x.Extend})
+		case !x.Verdict.Retry:
+			r.ack(x.Lease)
+		case x.HeadersUnknown && x.Attempts > p.MaxRetries:
+			// The settings have changed since the pull. A dead letter needs its headers:
+			// the next pull, which has them, finds the message spent.
+			r.list = append(r.list, store.Outcome{Lease: x.Lease, Verb: store.Retry})
+		default:
+			s.retry(&r, p, &ds[i], x.Verdict)
+		}
+	}
+	if lost, err = s.settle(ctx, r.list); err != nil {
+		return Tally{}, nil, err
+	}
+	return s.account(ds, &r, lost), lost, nil
+}

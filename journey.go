@@ -1,0 +1,159 @@
+package inproq
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Journey is what happened to one message in this process, in the order of time.
+type Journey []Event
+
+// Journey tells what happened to a message: when it was sent and how long delayed, to
+// whom it was delivered, why it was retried, where it ended. It is empty for a message
+// that this broker has not met, or none of the latest 10,000, and when Config.Journey
+// is off. Of a message with more than 32 events the first 8 and the last are kept, with an EventLost
+// in between.
+func (b *Broker) Journey(id MessageID) Journey {
+	if b.journal == nil {
+		return nil
+	}
+	return b.journal.of(id)
+}
+
+// String tells the journey in one line for each event, with times counted from the
+// first.
+func (j Journey) String() string {
+	var s strings.Builder
+	for i := range j {
+		e := &j[i]
+		fmt.Fprintf(&s, "%+v %s", e.Time.Sub(j[0].Time).Round(time.Microsecond), e.Kind)
+		if e.Queue != "" {
+			fmt.Fprintf(&s, " in %q", e.Queue)
+		}
+		if e.Attempts > 0 {
+			fmt.Fprintf(&s, ", attempt %d", e.Attempts)
+		}
+		if e.Delay > 0 {
+			fmt.Fprintf(&s, ", delayed by %v", e.Delay)
+		}
+		if e.To != "" {
+			fmt.Fprintf(&s, ", to %q", e.To)
+		}
+		if e.Kind == EventLost {
+			fmt.Fprintf(&s, ": %d events", e.Count)
+		}
+		if e.Err != nil {
+			fmt.Fprintf(&s, ": %v", e.Err)
+		}
+		s.WriteByte('\n')
+	}
+	return s.String()
+}
+
+const (
+	journeys     = 10_000 // that a journal keeps
+	journeySteps = 32     // of each
+	journeyHead  = 8      // of those, the first that are kept when there are more
+	journeyText  = 1_000  // bytes of an error
+)
+
+// A journal keeps the journeys of the latest messages.
+type journal struct {
+	mu   sync.Mutex
+	byID map[MessageID]int // index into kept
+	kept []journeyOf       // a ring, once it is full
+	next int               // the one to be replaced
+}
+
+type journeyOf struct {
+	id    MessageID
+	steps Journey
+}
+
+func newJournal() *journal { return &journal{byID: make(map[MessageID]int)} }
+
+// note adds an event to the journey of its message. It is a tap.
+func (j *journal) note(n *note) {
+	if n.Message == (MessageID{}) {
+		return
+	}
+	e := n.Event
+	e.Err = textOf(e.Err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i, ok := j.byID[e.Message]
+	if !ok {
+		i = j.begin(e.Message)
+	}
+	x := &j.kept[i]
+	if len(x.steps) == journeySteps {
+		x.steps.forget()
+	}
+	x.steps = append(x.steps, e)
+}
+
+// begin makes room for a journey.
+func (j *journal) begin(id MessageID) int {
+	i := j.next
+	j.next = (j.next + 1) % journeys
+	if len(j.kept) < journeys {
+		j.kept = append(j.kept, journeyOf{})
+	} else {
+		delete(j.byID, j.kept[i].id)
+	}
+	j.kept[i] = journeyOf{id: id}
+	j.byID[id] = i
+	return i
+}
+
+// forget makes room for one more step.
+func (j *Journey) forget() {
+	s := *j
+	gone := int64(2) // one for the place that says so
+	if s[journeyHead].Kind == EventLost {
+		gone = s[journeyHead].Count + 1
+	}
+	s[journeyHead] = Event{Kind: EventLost, Time: s[journeyHead].Time, Queue: s[journeyHead].Queue, Message: s[journeyHead].Message, Count: gone}
+	*j = slices.Delete(s, journeyHead+1, journeyHead+2)
+}
+
+// of returns a copy of a message's journey.
+func (j *journal) of(id MessageID) Journey {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i, ok := j.byID[id]
+	if !ok {
+		return nil
+	}
+	steps := slices.Clone(j.kept[i].steps)
+	// A send is told when it has returned from the store, a delivery may be faster.
+	slices.SortStableFunc(steps, func(a, b Event) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(rank(a.Kind), rank(b.Kind)))
+	})
+	return steps
+}
+
+// rank orders what happens at the same time.
+func rank(k EventKind) int {
+	if k == EventSent {
+		return 0
+	}
+	return 1
+}
+
+// textOf keeps of an error what it says: it may hold on to much more.
+func textOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if len(text) > journeyText {
+		text = strings.ToValidUTF8(text[:journeyText], "") + "…"
+	}
+	return errors.New(text)
+}

@@ -61,7 +61,7 @@ func (b *Broker) CreateQueue(ctx context.Context, name string, cfg QueueConfig) 
 // UpdateQueue merges a change into a queue's settings, at once for all users of this
 // broker: a shorter retention deletes what is too old now. Pause and retention, which
 // the store sees to, hold at once for other brokers on the same store too; the delay
-// as soon as one of them has looked at the queue's record.
+// as soon as one of them has learned of it: a broker that runs does so by itself.
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrInvalidConfig],
 // [ErrConflict], [ErrBrokerClosed], ctx's and the store's.

@@ -94,6 +94,7 @@ func (ep *endpoint) forget(old, successor *policy) {
 	if old.inlet != nil {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
 	}
+	ep.expired.Store(0) // its successor's are counted anew
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.policy.Load() == successor {

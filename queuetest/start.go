@@ -8,6 +8,8 @@
 //     sends.
 //   - [NewBatch] makes a batch to call one handler with, and a [Result] tells what
 //     it made of it.
+//   - A [FaultStore] delivers twice, in another order, or too late, as production may;
+//     with [Seeds] it finds handlers that are not idempotent, and replays what it found.
 //
 // The package uses only the standard library.
 package queuetest

@@ -1,0 +1,42 @@
+package queuetest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// Seeds runs a test with the seeds 1 to n, each as a subtest in a synctest bubble of
+// its own, until one fails. Then it says how to replay that seed alone:
+//
+//	go test -run '^TestPayments$/^seed=17$'
+//
+// The seeds are always the same, so a test that passes goes on to pass. Besides
+// [NewFaultStore] they may serve whatever else the test draws at random. It fails the
+// test if n is less than 1.
+func Seeds(t *testing.T, n int, test func(t *testing.T, seed uint64)) {
+	t.Helper()
+	if n < 1 {
+		t.Fatalf("queuetest: Seeds: n is %d, allowed: 1 and more", n)
+	}
+	for seed := uint64(1); seed <= uint64(n); seed++ {
+		name := fmt.Sprintf("seed=%d", seed)
+		passed := t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, seed) })
+		})
+		if !passed {
+			t.Fatalf("queuetest: seed %d of %d fails; to replay it: go test -run '%s'", seed, n, pattern(t.Name()+"/"+name))
+		}
+	}
+}
+
+// pattern is the argument of go test -run for one test.
+func pattern(name string) string {
+	parts := strings.Split(name, "/")
+	for i, p := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+	}
+	return strings.Join(parts, "/")
+}

@@ -40,7 +40,7 @@ func (ep *endpoint) Observe(h dispatch.Happening) {
 	}, implicit: h.Implicit}
 	if d := h.Delivery; d != nil {
 		n.Message, n.Attempts = MessageID(d.ID), d.Attempts
-		if h.Kind != dispatch.CallIgnored {
+		if h.Kind != dispatch.CallIgnored && d.ContentType != "" { // of a lease that was named alone only the ID is known
 			n.message = &d.Message
 		}
 	}

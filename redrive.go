@@ -212,7 +212,10 @@ func (x *redrive) note(t *transfer) {
 	x.moved++
 	b.endpoint(x.from).counters.WriteOps.Add(dispatch.OpUnits(len(t.letter.Body)))
 	if b.events.wants(bitRedriven) {
-		b.events.tell(&note{Event: Event{Kind: EventRedriven, Time: time.Now(), Queue: x.from, Message: t.letter.ID, To: t.to}})
+		b.events.tell(&note{
+			Event:   Event{Kind: EventRedriven, Time: time.Now(), Queue: x.from, Message: t.letter.ID, To: t.to},
+			message: &store.Message{ID: store.ID(t.letter.ID), Body: t.letter.Body, ContentType: string(t.letter.ContentType)},
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -53,8 +54,11 @@ func NewBatch[T any](queue string, msgs ...inproq.Message[T]) *inproq.MessageBat
 }
 
 // A Result is what a handler made of a batch: the calls that counted, and what
-// becomes of each message. It has what Cloudflare's getQueueResult has.
-type Result struct {
+// becomes of each message. It has what Cloudflare's getQueueResult has. [AssertAcked]
+// and [AssertRetried] look at it.
+type Result[T any] struct {
+	// Queue is the name of the queue, as it was given to NewBatch.
+	Queue string
 	// Err is why the invocation failed: the handler's error or panic, or that of a
 	// function started with Go. Nil: it did not.
 	Err error
@@ -64,14 +68,15 @@ type Result struct {
 	RetryAllDelay time.Duration
 	// ExplicitAcks and ExplicitRetries are the messages with a call of their own.
 	ExplicitAcks    []inproq.MessageID
-	ExplicitRetries []Fate
+	ExplicitRetries []Fate[T]
 	// Fates tell what becomes of each message, in the order of the batch.
-	Fates []Fate
+	Fates []Fate[T]
 }
 
 // Fate is what becomes of a message.
-type Fate struct {
+type Fate[T any] struct {
 	ID      inproq.MessageID
+	Body    T    // as it was given; what the handler has changed in it is changed here too
 	Retried bool // otherwise it is acknowledged
 	// Delay is that given with the retry; inproq.NoDelay: none was, so that the
 	// consumer's Backoff or RetryDelay decides.
@@ -80,20 +85,38 @@ type Fate struct {
 	Cause error
 }
 
-// Acked returns the messages that are acknowledged, in whatever way.
-func (r Result) Acked() []inproq.MessageID { return r.with(false) }
+// Acked returns the bodies of the messages that are acknowledged, in whatever way, in
+// the order of the batch.
+func (r Result[T]) Acked() []T { return r.with(false) }
 
-// Retried returns the messages that are retried, in whatever way.
-func (r Result) Retried() []inproq.MessageID { return r.with(true) }
+// Retried returns the bodies of the messages that are retried, in whatever way, in the
+// order of the batch.
+func (r Result[T]) Retried() []T { return r.with(true) }
 
-func (r Result) with(retried bool) []inproq.MessageID {
-	var ids []inproq.MessageID
+func (r Result[T]) with(retried bool) []T {
+	var bodies []T
 	for _, f := range r.Fates {
 		if f.Retried == retried {
-			ids = append(ids, f.ID)
+			bodies = append(bodies, f.Body)
 		}
 	}
-	return ids
+	return bodies
+}
+
+func (r Result[T]) outcomes(kind inproq.EventKind) chronicle[T] {
+	c := chronicle[T]{where: fmt.Sprintf("batch of queue %q", r.Queue), unknown: "not in the batch"}
+	for _, f := range r.Fates {
+		x := step{kind: inproq.EventAcked, delay: f.Delay, err: f.Cause}
+		if f.Retried {
+			x.kind = inproq.EventRetried
+		}
+		s := &story[T]{id: f.ID, body: f.Body, known: true, steps: []step{x}}
+		c.all = append(c.all, s)
+		if x.kind == kind {
+			c.happened = append(c.happened, s)
+		}
+	}
+	return c
 }
 
 // Deliver calls the handler with a batch of NewBatch, as a broker would: a panic
@@ -101,7 +124,7 @@ func (r Result) with(retried bool) []inproq.MessageID {
 // then.
 //
 // Panics if the batch was not made by NewBatch, or was settled before.
-func Deliver[T any](ctx context.Context, h inproq.Handler[T], b *inproq.MessageBatch[T]) Result {
+func Deliver[T any](ctx context.Context, h inproq.Handler[T], b *inproq.MessageBatch[T]) Result[T] {
 	core := coreOf(b)
 	if core.Sealed() {
 		panic("queuetest: the batch was settled before")
@@ -117,9 +140,9 @@ func Deliver[T any](ctx context.Context, h inproq.Handler[T], b *inproq.MessageB
 // effect.
 //
 // Panics if the batch was not made by NewBatch.
-func ResultOf[T any](b *inproq.MessageBatch[T], err error) Result {
+func ResultOf[T any](b *inproq.MessageBatch[T], err error) Result[T] {
 	core := coreOf(b)
-	r := Result{Err: core.Join(err), RetryAllDelay: inproq.NoDelay}
+	r := Result[T]{Queue: b.Queue, Err: core.Join(err), RetryAllDelay: inproq.NoDelay}
 	core.Seal()
 	record := core.Record()
 	switch all, retry := record.All(); all {
@@ -136,11 +159,11 @@ func ResultOf[T any](b *inproq.MessageBatch[T], err error) Result {
 		case settlement.Acked:
 			r.ExplicitAcks = append(r.ExplicitAcks, m.ID)
 		case settlement.Retried:
-			r.ExplicitRetries = append(r.ExplicitRetries, fate(m.ID, settlement.Verdict{
+			r.ExplicitRetries = append(r.ExplicitRetries, fate(m, settlement.Verdict{
 				Retry: true, Delay: retry.Delay, HasDelay: retry.HasDelay, Cause: retry.Cause,
 			}))
 		}
-		r.Fates = append(r.Fates, fate(m.ID, record.Verdict(i, r.Err)))
+		r.Fates = append(r.Fates, fate(m, record.Verdict(i, r.Err)))
 	}
 	return r
 }
@@ -152,8 +175,8 @@ func coreOf(b any) *dispatch.Batch {
 	panic("queuetest: the batch was not made by NewBatch")
 }
 
-func fate(id inproq.MessageID, v settlement.Verdict) Fate {
-	f := Fate{ID: id, Retried: v.Retry, Delay: inproq.NoDelay, Cause: v.Cause}
+func fate[T any](m *inproq.Message[T], v settlement.Verdict) Fate[T] {
+	f := Fate[T]{ID: m.ID, Body: m.Body, Retried: v.Retry, Delay: inproq.NoDelay, Cause: v.Cause}
 	if v.HasDelay {
 		f.Delay = v.Delay
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproq/inproq"
-	"github.com/inproq/inproq/internal/headers"
 	"github.com/inproq/inproq/queuetest"
 )
 
@@ -79,20 +78,35 @@ func TestBatchesOfOneListAreIndependent(t *testing.T) {
 	first, second := queuetest.NewBatch("q", msgs...), queuetest.NewBatch("q", msgs...)
 	first.Messages[0].Retry()
 	assert.Empty(t, queuetest.ResultOf(second, nil).Retried())
-	assert.Equal(t, idsOf(first), queuetest.ResultOf(first, nil).Retried())
+	assert.Equal(t, []string{"a"}, queuetest.ResultOf(first, nil).Retried())
 }
 
 func TestMadeMessageCanBeADeadLetter(t *testing.T) {
 	want := inproq.DeadLetter{
 		Queue: "orders", Attempts: 4, Reason: inproq.RetriesExhausted, Error: "no route", Time: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	h := headers.DeadLetter{Queue: want.Queue, Attempts: want.Attempts, Reason: string(want.Reason), Error: want.Error, Time: want.Time}.With(nil)
-	b := queuetest.NewBatch("dead", inproq.Message[string]{Headers: h}, inproq.Message[string]{})
+	headers := map[string]string{"Trace": "1"}
+	msg := inproq.Message[string]{Body: "a", Headers: headers}
+	b := queuetest.NewBatch("dead", queuetest.DeadLetter(msg, want), inproq.Message[string]{})
+	assert.Equal(t, "a", b.Messages[0].Body)
+	assert.Equal(t, "1", b.Messages[0].Headers["Trace"], "what it was sent with stays")
+	assert.Len(t, headers, 1, "the given ones are not changed")
 	got, ok := b.Messages[0].DeadLetter()
 	assert.True(t, ok)
 	assert.Equal(t, want, got)
 	_, ok = b.Messages[1].DeadLetter()
 	assert.False(t, ok)
+}
+
+func TestDeadLetterFillsInWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := queuetest.DeadLetter(inproq.Message[string]{}, inproq.DeadLetter{Queue: "orders", Error: "two\nlines"})
+		got, ok := m.DeadLetter()
+		assert.True(t, ok)
+		assert.Equal(t, inproq.DeadLetter{
+			Queue: "orders", Attempts: 4, Reason: inproq.RetriesExhausted, Error: "two lines", Time: time.Now().UTC(),
+		}, got)
+	})
 }
 
 func TestDeliverCallsTheHandlerWithTheContextAndTheBatch(t *testing.T) {
@@ -172,7 +186,7 @@ func TestDeliverReportsHowTheInvocationEnded(t *testing.T) {
 			r := queuetest.Deliver(t.Context(), test.handler, b)
 			if test.want == "" {
 				assert.NoError(t, r.Err)
-				assert.Equal(t, idsOf(b), r.Acked())
+				assert.Equal(t, []string{"a", "b"}, r.Acked())
 				assert.Empty(t, r.Retried())
 				return
 			}
@@ -181,7 +195,7 @@ func TestDeliverReportsHowTheInvocationEnded(t *testing.T) {
 				assert.ErrorIs(t, r.Err, test.is)
 			}
 			assert.Empty(t, r.Acked())
-			assert.Equal(t, idsOf(b), r.Retried())
+			assert.Equal(t, []string{"a", "b"}, r.Retried())
 			for _, f := range r.Fates {
 				assert.Equal(t, r.Err, f.Cause)
 			}
@@ -209,8 +223,8 @@ func TestDeliverWaitsForGoFunctions(t *testing.T) {
 			return nil
 		}, b)
 		assert.Equal(t, 2*time.Second, time.Since(began))
-		assert.Equal(t, idsOf(b)[:2], r.Retried())
-		assert.Equal(t, idsOf(b)[2:], r.Acked())
+		assert.Equal(t, []string{"a", "b"}, r.Retried())
+		assert.Equal(t, []string{"c"}, r.Acked())
 		assert.Equal(t, time.Hour, r.Fates[0].Delay)
 	})
 }

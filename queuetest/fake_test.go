@@ -3,6 +3,7 @@ package queuetest_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"sync"
@@ -78,3 +79,6 @@ func (j *journal) note(_ context.Context, m *inproq.Message[string]) error {
 	j.add(m.Body)
 	return nil
 }
+
+// quiet is a logger that says nothing.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -59,8 +59,8 @@ func (f fault) costs() bool {
 	return f == duplicate || f == expire || f == crash || f == leaseUnanswered
 }
 
-// An entry is one injected fault.
-type entry struct {
+// An incident is one injected fault.
+type incident struct {
 	at      time.Duration // since the store was made
 	queue   string
 	message message // as it was then
@@ -69,7 +69,7 @@ type entry struct {
 }
 
 // String is the line in the log.
-func (e entry) String() string {
+func (e incident) String() string {
 	where := e.message.origin
 	if e.queue != where {
 		where += " in " + e.queue
@@ -86,7 +86,7 @@ func (s *FaultStore) note(f fault, queue string, m *message, attempt int) {
 	if f.costs() {
 		m.spent++
 	}
-	s.log = append(s.log, entry{time.Since(s.began), queue, *m, attempt, f})
+	s.log = append(s.log, incident{time.Since(s.began), queue, *m, attempt, f})
 }
 
 // Log returns the faults injected so far, a line for each, such as
@@ -100,7 +100,7 @@ func (s *FaultStore) Log() []string {
 	s.mu.Lock()
 	all := slices.Clone(s.log)
 	s.mu.Unlock()
-	slices.SortStableFunc(all, func(a, b entry) int {
+	slices.SortStableFunc(all, func(a, b incident) int {
 		return cmp.Or(
 			cmp.Compare(a.at, b.at),
 			cmp.Compare(a.queue, b.queue),

@@ -51,7 +51,7 @@ type FaultStore struct {
 	sent     map[string]int
 	messages map[store.ID]*message
 	leases   map[store.Lease]*delivery
-	log      []entry
+	log      []incident
 }
 
 type inner = store.Store

@@ -128,6 +128,14 @@ func (r *Recorder[T]) Bodies() []T {
 	return bodies
 }
 
+func (r *Recorder[T]) sends() chronicle[T] {
+	c := chronicle[T]{where: "recorder"}
+	for _, body := range r.Bodies() {
+		c.happened = append(c.happened, &story[T]{body: body, known: true})
+	}
+	return c
+}
+
 // Fail makes every send from now on fail with err, for testing what the caller
 // makes of it. Nil ends that.
 func (r *Recorder[T]) Fail(err error) {

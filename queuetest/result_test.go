@@ -33,7 +33,7 @@ func retryAllIn(d time.Duration) call {
 }
 
 // settle makes the calls on a batch of two messages and returns its result.
-func settle(outcome error, calls ...call) queuetest.Result {
+func settle(outcome error, calls ...call) queuetest.Result[string] {
 	b := batchOf("called on", "not called on")
 	for _, c := range calls {
 		c(b)
@@ -42,7 +42,7 @@ func settle(outcome error, calls ...call) queuetest.Result {
 }
 
 // fate says "ack", or "retry" with the delay and cause if there are any.
-func fate(f queuetest.Fate) string {
+func fate(f queuetest.Fate[string]) string {
 	if !f.Retried {
 		return "ack"
 	}
@@ -142,18 +142,18 @@ func TestResultListsExplicitCalls(t *testing.T) {
 	r := queuetest.ResultOf(b, nil)
 
 	assert.Equal(t, []inproq.MessageID{ids[1]}, r.ExplicitAcks)
-	assert.Equal(t, []queuetest.Fate{
-		{ID: ids[0], Retried: true, Delay: unset},
-		{ID: ids[3], Retried: true, Delay: time.Second, Cause: errBoom},
+	assert.Equal(t, []queuetest.Fate[string]{
+		{ID: ids[0], Body: "a", Retried: true, Delay: unset},
+		{ID: ids[3], Body: "d", Retried: true, Delay: time.Second, Cause: errBoom},
 	}, r.ExplicitRetries, "in the order of the batch, with what was given")
-	assert.Equal(t, []queuetest.Fate{
-		{ID: ids[0], Retried: true, Delay: time.Minute},
-		{ID: ids[1], Delay: unset},
-		{ID: ids[2], Retried: true, Delay: time.Minute},
-		{ID: ids[3], Retried: true, Delay: time.Second, Cause: errBoom},
+	assert.Equal(t, []queuetest.Fate[string]{
+		{ID: ids[0], Body: "a", Retried: true, Delay: time.Minute},
+		{ID: ids[1], Body: "b", Delay: unset},
+		{ID: ids[2], Body: "c", Retried: true, Delay: time.Minute},
+		{ID: ids[3], Body: "d", Retried: true, Delay: time.Second, Cause: errBoom},
 	}, r.Fates, "in the order of the batch, with what it comes to")
-	assert.Equal(t, []inproq.MessageID{ids[1]}, r.Acked())
-	assert.Equal(t, []inproq.MessageID{ids[0], ids[2], ids[3]}, r.Retried())
+	assert.Equal(t, []string{"b"}, r.Acked())
+	assert.Equal(t, []string{"a", "c", "d"}, r.Retried())
 }
 
 func TestCauseOfARetry(t *testing.T) {
@@ -204,7 +204,7 @@ func TestEachInABatchThatWasMade(t *testing.T) {
 	r := queuetest.Deliver(t.Context(), each, b)
 	require.NoError(t, r.Err, "one bad message does not fail the invocation")
 	assert.Equal(t, []inproq.MessageID{ids[0], ids[2]}, r.ExplicitAcks)
-	assert.Equal(t, []queuetest.Fate{{ID: ids[1], Retried: true, Delay: unset, Cause: errBoom}}, r.ExplicitRetries)
+	assert.Equal(t, []queuetest.Fate[string]{{ID: ids[1], Body: "b", Retried: true, Delay: unset, Cause: errBoom}}, r.ExplicitRetries)
 
 	r = queuetest.Deliver(t.Context(), each, batchOf("b", "b"))
 	assert.ErrorIs(t, r.Err, errBoom, "but an outage does")

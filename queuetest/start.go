@@ -4,10 +4,16 @@
 // inside a testing/synctest bubble, where a delay of 12 hours passes at once.
 //
 //   - [Start] runs a broker for the length of a test.
+//   - An [Observer] keeps what happens to the messages of a queue, and [Drain] waits
+//     until its handlers have nothing left to do.
 //   - A [Recorder] is a producer that keeps what is sent, for code that only
 //     sends.
 //   - [NewBatch] makes a batch to call one handler with, and a [Result] tells what
-//     it made of it.
+//     it made of it. [DeadLetter] makes a message of a dead-letter queue.
+//   - [AssertSent], [AssertAcked], [AssertRetried] and [AssertDeadLettered] say in a
+//     line what should have happened to which bodies, for all of these.
+//   - [CheckAcks] finds calls of Ack and Retry that have no effect, and
+//     [AssertBudget] bills a queue's operations.
 //   - A [FaultStore] delivers twice, in another order, or too late, as production may;
 //     with [Seeds] it finds handlers that are not idempotent, and replays what it found.
 //

@@ -35,7 +35,7 @@ func TestEachMessageIsSettledForItself(t *testing.T) {
 		batch := queuetest.NewBatch("reports", queuetest.Messages(Report{1}, Report{2}, Report{3}, Report{4})...)
 		result := queuetest.Deliver(t.Context(), c.handle, batch)
 		require.NoError(t, result.Err)
-		assert.Equal(t, []inproq.MessageID{batch.Messages[0].ID}, result.Acked())
+		queuetest.AssertAcked(t, result, Report{1})
 		fates := result.Fates[1:]
 		assert.Equal(t, 5*time.Second, fates[0].Delay)
 		assert.ErrorIs(t, fates[0].Cause, errTooManyRequests)

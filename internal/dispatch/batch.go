@@ -32,10 +32,11 @@ type Batch struct {
 	log      *slog.Logger
 	counters *Counters
 	observer Observer
-	watched  bool            // somebody is told what happens to it
-	group    *sync.WaitGroup // that the goroutines of Spawn belong to
-	place    int             // in the engine's live
-	settled  bool            // being settled: leases are not renewed any more; guarded by the engine's mu
+	watched  bool             // somebody is told what happens to it
+	group    *sync.WaitGroup  // that the goroutines of Spawn belong to
+	place    int              // in the engine's live
+	settled  bool             // being settled: leases are not renewed any more; guarded by the engine's mu
+	over     func(i int) bool // that message i of a batch settled piece by piece is settled; nil: it is settled at once
 
 	mu      sync.Mutex
 	pending int           // functions started and not finished
@@ -48,7 +49,7 @@ type Batch struct {
 func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
 	b := &Batch{
 		Deliveries: x.found, scratch: x, settings: s, log: e.log, counters: e.Counters, group: &e.wg,
-		observer: e.Observer, watched: e.Observer.Watched(),
+		observer: e.Observer,
 	}
 	b.sum = surveyOf(x.found)
 	b.Backlog = e.backlog(len(x.found), &b.sum)
@@ -94,6 +95,15 @@ func (b *Batch) ClampDelay(d time.Duration) time.Duration {
 		b.log.Warn("retry delay out of range", "delay", d, "allowed", allowed)
 	}
 	return allowed
+}
+
+// Retry records a retry of message i, as the ledger does, unless the message is
+// settled.
+func (b *Batch) Retry(i int, r settlement.Retry) settlement.Effect {
+	if b.over != nil && b.over(i) {
+		return settlement.Late
+	}
+	return b.Ledger.Retry(i, r)
 }
 
 // Remark logs a call that had no effect because of an earlier one, or because

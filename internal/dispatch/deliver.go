@@ -56,6 +56,7 @@ func remaining(st store.Stats, n int, s *survey) store.Stats {
 // begin puts a batch among those that run. The caller holds mu.
 func (e *Engine) begin(b *Batch) {
 	e.cfg.Counters.begin(b)
+	b.watched = e.Observer.Watched() // here: who begins to watch and then finds no batch running misses none
 	b.place = len(e.live)
 	e.live = append(e.live, b)
 	e.running++

@@ -206,6 +206,14 @@ func (e *Engine) stop() {
 	e.disturb()
 }
 
+// Idle returns when no handler runs and all that it has led to is told, or with ctx's
+// error.
+func (e *Engine) Idle(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.await(ctx, func() bool { return e.running == 0 })
+}
+
 // Cancel ends the contexts of the handlers that run.
 func (e *Engine) Cancel(cause error) {
 	e.mu.Lock()

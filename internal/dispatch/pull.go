@@ -51,7 +51,7 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 	}
 	b := &Pulled{settler: s, at: time.Now(), state: make([]pulledState, len(found))}
 	b.Deliveries, b.settings, b.log, b.counters = found, *p, s.Log, s.Counters
-	b.observer, b.watched = s.Observer, s.Observer.Watched()
+	b.observer, b.watched, b.over = s.Observer, s.Observer.Watched(), b.isDone
 	b.Init(len(found))
 	return b, nil
 }
@@ -130,6 +130,13 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 		lost = append(lost, which[k])
 	}
 	return t, lost, err
+}
+
+// isDone reports whether message i is settled, or its lease lost.
+func (b *Pulled) isDone(i int) bool {
+	b.states.Lock()
+	defer b.states.Unlock()
+	return b.state[i] == done
 }
 
 func (b *Pulled) mark(which []int, to pulledState) {

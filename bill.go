@@ -43,7 +43,7 @@ func EstimateBill(s Stats, p Price) Bill {
 	if s.Over > 0 {
 		scale = float64(month) / float64(s.Over)
 	}
-	times := func(n uint64) uint64 { return uint64(float64(n)*scale + 0.5) }
+	times := func(n uint64) uint64 { return uint64(min(float64(n)*scale+0.5, 1<<62)) } // three of them can be added
 	b := Bill{Write: times(s.Ops.Write), Read: times(s.Ops.Read), Delete: times(s.Ops.Delete), Currency: p.Currency}
 	if all := b.Write + b.Read + b.Delete; all > p.Included {
 		b.Billable = all - p.Included

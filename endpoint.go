@@ -22,6 +22,7 @@ type endpoint struct {
 	sent        atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
 	expired     atomic.Uint64 // as last heard from the store
+	expiredSize atomic.Int64  // their bodies, likewise
 	nearlyFull  atomic.Bool   // the backlog may be close to its limit
 	counters    dispatch.Counters
 	limiter     *limiter // nil: no limit

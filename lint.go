@@ -147,7 +147,7 @@ func (b *Broker) retriesByDefault(queue string) bool {
 
 // warnOf logs a warning and tells of it.
 func (b *Broker) warnOf(w Warning) {
-	b.log.Warn("configuration is hardly meant: "+string(w.Rule), "queue", w.Queue, "why", w.Text)
+	b.log.Warn("configuration is hardly meant", "queue", w.Queue, "rule", string(w.Rule), "why", w.Text)
 	if b.events.wants(bitWarning) {
 		b.events.tell(&note{Event: Event{Kind: EventWarning, Time: time.Now(), Queue: w.Queue, Err: errors.New("inproq: " + w.Text)}})
 	}

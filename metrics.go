@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/inproq/inproq/internal/dispatch"
 	"github.com/inproq/inproq/store"
 )
 
@@ -70,7 +71,8 @@ type Stats struct {
 	// Ops are operations as Cloudflare bills them: one for each started 64 KB of
 	// a message that is written (to a dead-letter queue too), read (each delivery, and
 	// a pull that finds nothing) or deleted (by an acknowledgement, by retention, or because
-	// no attempts are left).
+	// no attempts are left). A Redrive writes, too, counted where the letters were. Of the
+	// expired only their sum is known: they count as if it were in as few messages as can be.
 	Ops struct{ Write, Read, Delete uint64 }
 	// Outcomes divide the reads that were settled by what came of them.
 	Outcomes struct {
@@ -142,7 +144,7 @@ func (b *Broker) stats(ctx context.Context, name string) (store.Stats, error) {
 	}
 	st, err := b.store.Stats(ctx, name)
 	if ep := b.known(name); ep != nil && err == nil {
-		ep.noteExpired(st.Expired)
+		ep.noteStats(&st)
 	}
 	return st, fromStore(err, name)
 }
@@ -160,7 +162,7 @@ func (b *Broker) Stats(name string) Stats {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
 	if st, err := b.store.Stats(ctx, name); err == nil {
-		ep.noteExpired(st.Expired)
+		ep.noteStats(&st)
 	}
 	return ep.stats()
 }
@@ -190,7 +192,10 @@ func (ep *endpoint) stats() Stats {
 	s.Outcomes.Fail = c.FailOps.Load()
 	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
 	s.Ops.Read = c.ReadOps.Load()
-	s.Ops.Delete = c.DeleteOps.Load() + s.Expired
+	s.Ops.Delete = c.DeleteOps.Load()
+	if s.Expired > 0 {
+		s.Ops.Delete += max(s.Expired, uint64(ep.expiredSize.Load()+dispatch.OpSize-1)/dispatch.OpSize)
+	}
 	if e := ep.engine(); e != nil {
 		st := e.State()
 		s.Running, s.Limit = st.Running, st.Limit

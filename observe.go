@@ -104,6 +104,12 @@ func (ep *endpoint) noteExpired(total int64) {
 	}
 }
 
+// noteStats keeps what a store's statistics say of expired messages.
+func (ep *endpoint) noteStats(st *store.Stats) {
+	ep.expiredSize.Store(max(st.ExpiredBytes, 0))
+	ep.noteExpired(st.Expired)
+}
+
 // notePurged tells of messages that an operator has deleted.
 func (b *Broker) notePurged(name string, id MessageID, count int64) {
 	if count > 0 && b.events.wants(bitPurged) {

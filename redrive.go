@@ -1,10 +1,13 @@
 package inproq
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -17,17 +20,20 @@ import (
 // moves all.
 type RedriveConfig struct {
 	// Filter reports whether a letter is to be moved. Nil: all. It may look at
-	// [PeekedMessage.DeadLetter].
+	// [PeekedMessage.DeadLetter], is called once for each letter, up to 100 letters ahead of
+	// the move, and must not change what it gets.
 	Filter func(PeekedMessage) bool
 	// Max is the largest number of messages to move. 0: no bound.
 	Max int
-	// PerSecond is the largest number of messages to move in a second. 0: no bound.
+	// PerSecond is how many messages to move in a second, evenly, or fewer: time that was
+	// lost is not made up for. 0: no bound; at most 2,147,483,647.
 	PerSecond int
 	// DryRun counts what would be moved, and moves nothing.
 	DryRun bool
 }
 
-// redrivePage is the number of messages that are looked at and moved at once.
+// redrivePage is the number of messages that are looked at at once, and the largest number
+// that are moved at once.
 const redrivePage = 100
 
 // Redrive moves messages from a dead-letter queue back to where they can be delivered
@@ -37,9 +43,12 @@ const redrivePage = 100
 //
 // It moves what is in the queue when it begins: letters that die, again or for the first
 // time, while it runs stay for the next call. So do messages that are with a consumer of the
-// dead-letter queue, and, with to "", messages that are no dead letters. Each is moved at
-// once or not at all (see [store.Guarantee], AtomicMove), so when ctx ends or an error comes nothing is lost,
-// and calling it again goes on.
+// dead-letter queue or come back from one meanwhile, and, with to "", messages that are no dead
+// letters. Each is moved at once or not at all (see [store.Guarantee], AtomicMove), so when ctx
+// ends or an error comes nothing is lost, and calling it again goes on. After an error of
+// the store a few more may have been moved than it says.
+//
+// While it runs it takes about 20 bytes of memory for each letter.
 //
 // Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueNotFound] for from or to; with to "" also,
 // after all others are moved, when letters stay because their queue is gone; a panic of Filter,
@@ -49,15 +58,15 @@ func (b *Broker) Redrive(ctx context.Context, from, to string, cfg RedriveConfig
 		return 0, err
 	}
 	var v violations
-	within(&v, "Max", cfg.Max, 0, 1<<62)
-	within(&v, "PerSecond", cfg.PerSecond, 0, 1<<31)
+	within(&v, "Max", cfg.Max, 0, math.MaxInt)
+	within(&v, "PerSecond", cfg.PerSecond, 0, math.MaxInt32)
 	if to == from {
 		v.add("to", fmt.Sprintf("%q", to), "any other queue than the dead-letter queue")
 	}
 	if err := v.err(ErrInvalidConfig); err != nil {
 		return 0, err
 	}
-	x := redrive{broker: b, from: from, to: to, cfg: cfg, began: time.Now(), gone: make(map[string]int)}
+	x := redrive{broker: b, from: from, to: to, cfg: cfg, began: time.Now(), seen: make(map[uint64]struct{}), gone: make(map[string]int)}
 	if to != "" {
 		if _, err := b.lookUp(ctx, to); err != nil {
 			return 0, err
@@ -73,36 +82,47 @@ type redrive struct {
 	from, to string
 	cfg      RedriveConfig
 	began    time.Time
+	next     time.Time // when a message may be moved, if there is a rate; zero: at once
 	moved    int
-	gone     map[string]int // letters whose queue does not exist, by its name
+	// The letters that were looked at, by the random halves of their IDs. One may come up again: it
+	// dies once more within the same tick of the clock, or on a machine whose clock is behind; or a
+	// consumer of the dead-letter queue gives it back.
+	seen map[uint64]struct{}
+	gone map[string]int // letters whose queue does not exist, by its name
 }
 
 // run goes through the dead-letter queue once, page by page.
 func (x *redrive) run(ctx context.Context) error {
 	ref := ""
 	for {
-		page, err := x.broker.PeekAfter(ctx, x.from, ref, x.page())
+		if err := x.broker.mayChange(x.from); err != nil {
+			return err // shut down meanwhile
+		}
+		page, err := x.broker.PeekAfter(ctx, x.from, ref, redrivePage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		ref = page[len(page)-1].Ref
-		list, err := x.choose(ctx, page)
+		list, looked, err := x.choose(ctx, page)
 		if err != nil {
 			return err
 		}
-		if err := x.move(ctx, list); err != nil {
-			return err
+		for step := range slices.Chunk(list, x.step()) {
+			if err := x.move(ctx, step); err != nil {
+				return err
+			}
 		}
 		if x.cfg.Max > 0 && x.moved >= x.cfg.Max {
 			return nil
 		}
+		ref = page[looked-1].Ref // behind which the next page begins, though that message may be gone
 	}
 }
 
-// page is how many messages to look at, so that a slow rate is an even one.
-func (x *redrive) page() int {
+// step is how many messages to move at once: ten times a second, or one by one, so that a
+// slow rate is an even one.
+func (x *redrive) step() int {
 	if x.cfg.PerSecond > 0 {
-		return min(redrivePage, x.cfg.PerSecond)
+		return min(redrivePage, max(1, x.cfg.PerSecond/10))
 	}
 	return redrivePage
 }
@@ -113,13 +133,17 @@ type transfer struct {
 	to     string
 }
 
-// choose picks the letters of a page that are to be moved.
-func (x *redrive) choose(ctx context.Context, page []PeekedMessage) ([]transfer, error) {
-	var list []transfer
+// choose picks the letters of a page that are to be moved. It looks at as many as that
+// takes.
+func (x *redrive) choose(ctx context.Context, page []PeekedMessage) (list []transfer, looked int, err error) {
 	for i := range page {
 		m := &page[i]
 		if x.cfg.Max > 0 && x.moved+len(list) == x.cfg.Max {
 			break
+		}
+		looked++
+		if !x.isNew(m.ID) {
+			continue
 		}
 		letter, dead := m.DeadLetter()
 		if dead && letter.Time.After(x.began) {
@@ -135,7 +159,7 @@ func (x *redrive) choose(ctx context.Context, page []PeekedMessage) ([]transfer,
 		wanted := true
 		if x.cfg.Filter != nil {
 			if err := dispatch.Protect(func() error { wanted = x.cfg.Filter(*m); return nil }); err != nil {
-				return nil, fmt.Errorf("inproq: filter of a redrive: %w", err)
+				return nil, 0, fmt.Errorf("inproq: filter of a redrive: %w", err)
 			}
 		}
 		if !wanted {
@@ -147,19 +171,26 @@ func (x *redrive) choose(ctx context.Context, page []PeekedMessage) ([]transfer,
 				x.gone[to]++
 				continue
 			case err != nil:
-				return nil, fromStore(err, to)
+				return nil, 0, fromStore(err, to)
 			}
 		}
 		list = append(list, transfer{m, to})
 	}
-	return list, nil
+	return list, looked, nil
+}
+
+// isNew reports whether a message has not been looked at before.
+func (x *redrive) isNew(id MessageID) bool {
+	key := binary.LittleEndian.Uint64(id[8:])
+	if _, ok := x.seen[key]; ok {
+		return false
+	}
+	x.seen[key] = struct{}{}
+	return true
 }
 
 // move moves letters in one call of the store, when their time has come.
 func (x *redrive) move(ctx context.Context, list []transfer) error {
-	if len(list) == 0 {
-		return nil
-	}
 	if x.cfg.DryRun {
 		x.moved += len(list)
 		return nil
@@ -173,10 +204,13 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 		outcomes[i] = store.Outcome{Lease: ref, Verb: store.Move, To: t.to, Renew: true, Headers: t.letter.withoutDeath()}
 	}
 	lost, err := x.broker.store.Settle(ctx, x.from, outcomes)
-	if errors.Is(err, store.ErrQueueNotFound) && x.to == "" {
+	switch {
+	case errors.Is(err, store.ErrQueueNotFound) && x.to == "":
 		return x.moveOneByOne(ctx, list, outcomes) // one of their queues has just been deleted
-	}
-	if err != nil {
+	case errors.Is(err, store.ErrQueueNotFound):
+		_, gone := x.broker.lookUp(ctx, x.from)
+		return cmp.Or(gone, fromStore(err, x.to))
+	case err != nil:
 		return fromStore(err, x.from)
 	}
 	for i := range list {
@@ -219,24 +253,26 @@ func (x *redrive) note(t *transfer) {
 	}
 }
 
-// pace waits until n more messages may be moved.
+// pace waits until n more messages may be moved. The time counts from the last ones, not from
+// the beginning: after a delay there is no burst.
 func (x *redrive) pace(ctx context.Context, n int) error {
 	if x.cfg.PerSecond == 0 {
 		return nil
 	}
-	due := x.began.Add(time.Duration(float64(x.moved+n-1) / float64(x.cfg.PerSecond) * float64(time.Second)))
-	wait := time.Until(due)
-	if wait <= 0 {
-		return nil
+	if wait := time.Until(x.next); wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-x.broker.done:
+			return ErrBrokerClosed
+		}
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	rate := time.Duration(x.cfg.PerSecond)
+	x.next = time.Now().Add((time.Duration(n)*time.Second + rate - 1) / rate)
+	return x.broker.mayChange(x.from)
 }
 
 // left is the error about letters whose queues are gone.
@@ -252,9 +288,12 @@ func (x *redrive) left() error {
 // letter.
 func (m *PeekedMessage) DeadLetter() (DeadLetter, bool) { return deadLetterOf(m.Headers) }
 
-// withoutDeath encodes the message's headers without those of a dead letter. The result is
-// never nil, which would keep them.
+// withoutDeath encodes the message's headers without those of a dead letter. It is nil, which
+// keeps them as they are, if the message is none.
 func (m *PeekedMessage) withoutDeath() []byte {
+	if _, dead := m.DeadLetter(); !dead {
+		return nil
+	}
 	if h := headers.Encode(headers.WithoutDeadLetter(m.Headers)); h != nil {
 		return h
 	}

@@ -16,7 +16,7 @@ type Counters struct {
 	Pulls, EmptyPulls                                atomic.Uint64
 	WriteOps, ReadOps, DeleteOps                     atomic.Uint64
 	SuccessOps, DeadLetterOps, FailOps               atomic.Uint64 // of ReadOps, those that were settled
-	Held                                             atomic.Int64  // the longest time from a pull to its settlement, in nanoseconds
+	Held                                             atomic.Int64  // the longest time from a pull to its settlement without an extension, in nanoseconds
 	Lag                                              atomic.Int64  // of the latest batch's oldest message, in nanoseconds
 }
 

@@ -25,8 +25,8 @@ func surveyOf(found []store.Delivery) survey {
 		n := len(found[i].Body)
 		s.bytes += int64(n)
 		s.units += OpUnits(n)
-		if found[i].Attempts > 1 && found[i].Sent.Before(s.first) {
-			s.first = found[i].Sent // others are in the order of sending
+		if found[i].Sent.Before(s.first) { // retried, delayed, or moved here
+			s.first = found[i].Sent
 		}
 	}
 	return s

@@ -16,8 +16,9 @@ type Pulled struct {
 	settler *Settler
 	at      time.Time // of the pull
 
-	states sync.Mutex
-	state  []pulledState
+	states   sync.Mutex
+	state    []pulledState
+	extended bool // so its holder knows that the visibility does not do
 }
 
 type pulledState uint8
@@ -39,7 +40,6 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 		if err != nil {
 			return nil, err
 		}
-		s.Counters.Pulls.Add(1)
 		if len(found) == 0 {
 			s.Counters.EmptyPulls.Add(1)
 			s.Counters.ReadOps.Add(1)
@@ -49,6 +49,7 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 			break
 		}
 	}
+	s.Counters.Pulls.Add(1)
 	b := &Pulled{settler: s, at: time.Now(), state: make([]pulledState, len(found))}
 	b.Deliveries, b.settings, b.log, b.counters = found, *p, s.Log, s.Counters
 	b.observer, b.watched, b.over = s.Observer, s.Observer.Watched(), b.isDone
@@ -96,6 +97,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	var which []int
 	var ds []store.Delivery
 	b.states.Lock()
+	extended := b.extended
 	for i := range b.state {
 		if b.state[i] != held {
 			continue
@@ -123,7 +125,9 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 		next = held
 	} else {
 		t = s.account(ds, &r, missed)
-		noteMax(&s.Counters.Held, int64(time.Since(b.at)))
+		if !extended {
+			noteMax(&s.Counters.Held, int64(time.Since(b.at)))
+		}
 	}
 	b.mark(which, next)
 	for _, k := range missed {
@@ -153,6 +157,7 @@ func (b *Pulled) Extend(ctx context.Context, d time.Duration) (lost []int, err e
 	var which []int
 	var list []store.Outcome
 	b.states.Lock()
+	b.extended = true
 	for i := range b.state {
 		if b.state[i] == held {
 			which = append(which, i)

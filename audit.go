@@ -34,6 +34,9 @@ func (b *Broker) audit(before store.Queue, after *record) {
 		}
 		return
 	case old.Deleted || old.ID != after.ID:
+		if !old.Deleted {
+			tell(EventDeleteQueue, old.queueJSON(), nil) // its tombstone was not seen: the name was taken anew first
+		}
 		tell(EventCreateQueue, nil, after.queueJSON())
 		old = new(record)
 	case !old.sameQueue(after):

@@ -22,6 +22,7 @@ type catalog struct {
 	mu       sync.Mutex
 	queues   map[string]store.Queue
 	complete uint64 // the revision up to which queues has everything
+	listed   bool   // a list of all queues has come; on an empty store complete is still 0
 }
 
 // get returns a queue's record as it is in the store now. The caller may change
@@ -101,7 +102,7 @@ func (c *catalog) sync(ctx context.Context) error { return c.await(ctx, 0) }
 // await fetches what has changed, and waits for a change if nothing did.
 func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	c.mu.Lock()
-	after := c.complete
+	after, listed := c.complete, c.listed
 	c.mu.Unlock()
 	changes, upTo, err := c.store.Queues(ctx, after, wait)
 	if err != nil {
@@ -110,6 +111,7 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	type change struct{ before, after store.Queue }
 	var fresh []change
 	c.mu.Lock()
+	c.listed = true
 	// When another sync was faster, it knows all that this one does.
 	if upTo > c.complete {
 		if after == 0 {
@@ -130,7 +132,7 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 			errs = append(errs, err)
 			continue // the others' changes count all the same
 		}
-		if after > 0 || x.before.Name != "" {
+		if listed || x.before.Name != "" {
 			c.changed(x.before, r) // else it was there before the broker
 		}
 		c.follow(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -15,7 +16,8 @@ type Consumer struct {
 	ep     *endpoint
 	cfg    ConsumerConfig // normalized; of one made by Handle only Name and MaxDuration count
 	handle func(context.Context, *dispatch.Batch) error
-	meant  bool // RetryDelay was said to be none
+	meant  bool         // RetryDelay was said to be none
+	typ    reflect.Type // of its bodies, in one made by Handle; nil: whatever the queue's views have
 
 	mu      sync.Mutex
 	engine  *dispatch.Engine // nil: not started
@@ -203,7 +205,9 @@ func (c *Consumer) follow(r *record) {
 	}
 	old, e := c.record, c.engine
 	c.record = r
-	gone := r.Deleted || e != nil && !c.in(r)
+	// Another has deleted the queue and made a new one: like any that was deleted, it
+	// takes its consumer with it.
+	gone := r.Deleted || e != nil && (!c.in(r) || old.ID != r.ID)
 	switch {
 	case gone:
 	case e == nil: // its record is about to be written

@@ -88,15 +88,19 @@ func (b *Broker) AttachConsumer(ctx context.Context, queue string, spec Consumer
 	if err := v.err(errInvalidConsumer); err != nil {
 		return ConsumerInfo{}, fmt.Errorf("%w (queue %q)", err, queue)
 	}
-	if _, err := b.Queue(ctx, queue); err != nil {
-		return ConsumerInfo{}, err // before its dead-letter queue comes to be
+	r, err := b.lookUp(ctx, queue)
+	if err == nil {
+		err = r.unconsumed() // before its dead-letter queue comes to be
 	}
-	if err := b.ensureDeadLetterQueue(ctx, &settings); err != nil {
+	if err == nil {
+		err = b.ensureDeadLetterQueue(ctx, &settings)
+	}
+	if err != nil {
 		return ConsumerInfo{}, err
 	}
-	r, err := b.modify(ctx, queue, func(r *record) error {
-		if old := r.Consumer; old != nil {
-			return fmt.Errorf("%w: queue %q has %s", ErrConsumerExists, queue, describeConsumer(old.Kind, old.Name))
+	r, err = b.modify(ctx, queue, func(r *record) error {
+		if err := r.unconsumed(); err != nil {
+			return err
 		}
 		r.Consumer = newConsumerRecord(spec.Kind, spec.Script, settings)
 		if spec.Kind == HTTPPull {
@@ -108,6 +112,14 @@ func (b *Broker) AttachConsumer(ctx context.Context, queue string, spec Consumer
 		return ConsumerInfo{}, err
 	}
 	return *r.consumerInfo(), nil
+}
+
+// unconsumed checks that a queue has no consumer.
+func (r *record) unconsumed() error {
+	if c := r.Consumer; c != nil {
+		return fmt.Errorf("%w: queue %q has %s", ErrConsumerExists, r.Name, describeConsumer(c.Kind, c.Name))
+	}
+	return nil
 }
 
 // UpdateConsumer merges a change into the settings of a queue's consumer. It takes

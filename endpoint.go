@@ -23,6 +23,7 @@ type endpoint struct {
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
 	expired     atomic.Uint64 // as last heard from the store
 	expiredSize atomic.Int64  // their bodies, likewise
+	before      expiries      // of queues of this name that were deleted
 	nearlyFull  atomic.Bool   // the backlog may be close to its limit
 	counters    dispatch.Counters
 	limiter     *limiter // nil: no limit
@@ -33,6 +34,9 @@ type endpoint struct {
 	stable   context.Context // ends when the consumer's record changes; nil: nobody waits for that
 	upset    context.CancelFunc
 }
+
+// expiries are messages that retention has deleted, and what that is billed as.
+type expiries struct{ messages, ops atomic.Uint64 }
 
 // policy is what a queue's record says about sends.
 type policy struct {
@@ -95,7 +99,9 @@ func (ep *endpoint) forget(old, successor *policy) {
 	if old.inlet != nil {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
 	}
-	ep.expired.Store(0) // its successor's are counted anew
+	ep.before.ops.Add(ep.expiredOps()) // the store counts anew
+	ep.before.messages.Add(ep.expired.Swap(0))
+	ep.expiredSize.Store(0)
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.policy.Load() == successor {
@@ -139,10 +145,14 @@ func (ep *endpoint) agree(t reflect.Type, verbatim bool) error {
 }
 
 func (ep *endpoint) agreeLocked(t reflect.Type, verbatim bool) error {
-	if verbatim || ep.typ == nil || ep.typ == t {
+	typ := ep.typ
+	if typ == nil && ep.consumer != nil {
+		typ = ep.consumer.typ
+	}
+	if verbatim || typ == nil || typ == t {
 		return nil
 	}
-	return fmt.Errorf("%w: %q is %v, not %v", ErrTypeMismatch, ep.name, ep.typ, t)
+	return fmt.Errorf("%w: %q is %v, not %v", ErrTypeMismatch, ep.name, typ, t)
 }
 
 // bind does the same, and makes the type that of the queue.

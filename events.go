@@ -154,8 +154,9 @@ func (k EventKind) bit() uint64 {
 //
 // A reader may be 4,096 events behind. What comes beyond that is lost, for this
 // reader, and it gets one EventLost with the number in its place. Events of one message come
-// in their order, except that it may be delivered, to another goroutine, before its
-// EventSent is told. Messages that expire are told of when the broker hears of them: after a
+// in their order, except that what lets it be delivered (a send, a retry, a move to another
+// queue) is told when the store has it: a delivery that follows at once, in another
+// goroutine, may be told before. Their Times are in order. Messages that expire are told of when the broker hears of them: after a
 // batch of their queue, and when somebody asks for its Stats, Metrics or Backlog.
 //
 // While nobody reads, events cost one atomic load for each send and each batch.
@@ -179,7 +180,7 @@ func (b *Broker) Events(ctx context.Context, kinds ...EventKind) iter.Seq[Event]
 				return
 			}
 			for i := range events {
-				if !yield(events[i]) {
+				if ctx.Err() != nil || !yield(events[i]) {
 					return
 				}
 			}

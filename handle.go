@@ -27,7 +27,7 @@ type script struct {
 // first where both could.
 //
 // Errors: [ErrInvalidConfig] for an empty name or a nil handler, [ErrConsumerExists]
-// for a second handler of one name, [ErrBrokerClosed]. That bodies of type T do not fit
+// for a second handler of one name, [ErrBrokerClosed]; if the broker runs also the store's. That bodies of type T do not fit
 // a queue is logged when the queue's consumer names the script; its messages wait.
 func Handle[T any](b *Broker, name string, h Handler[T]) error {
 	var v violations
@@ -67,7 +67,13 @@ func (b *Broker) handle(name string, s *script) error {
 	}
 	ctx, cancel := context.WithTimeout(values, attachTimeout)
 	defer cancel()
-	return b.bindScripts(ctx)
+	if err := b.bindScripts(ctx); err != nil {
+		b.mu.Lock()
+		delete(b.scripts, name) // so that it can be tried again
+		b.mu.Unlock()
+		return err
+	}
+	return nil
 }
 
 // bindScripts binds the handlers to all queues that name them.
@@ -116,6 +122,9 @@ func (b *Broker) bindOnce(r *record) bool {
 	ep := b.endpoint(r.Name)
 	ep.follow(r)
 	c := &Consumer{ep: ep, cfg: ConsumerConfig{Name: r.Consumer.Name, MaxDuration: defaultMaxDuration}, handle: s.handle(r.Name)}
+	if !s.verbatim {
+		c.typ = s.typ
+	}
 	if ep.setConsumer(c) != nil {
 		return true // Consume was first, or another who learned of a record
 	}

@@ -1,7 +1,6 @@
 package inproq
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,7 +30,7 @@ func (j Journey) String() string {
 	var s strings.Builder
 	for i := range j {
 		e := &j[i]
-		fmt.Fprintf(&s, "%+v %s", e.Time.Sub(j[0].Time).Round(time.Microsecond), e.Kind)
+		fmt.Fprintf(&s, "+%v %s", e.Time.Sub(j[0].Time).Round(time.Microsecond), e.Kind)
 		if e.Queue != "" {
 			fmt.Fprintf(&s, " in %q", e.Queue)
 		}
@@ -48,7 +47,7 @@ func (j Journey) String() string {
 			fmt.Fprintf(&s, ": %d events", e.Count)
 		}
 		if e.Err != nil {
-			fmt.Fprintf(&s, ": %v", e.Err)
+			s.WriteString(": " + strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 		}
 		s.WriteByte('\n')
 	}
@@ -95,6 +94,37 @@ func (j *journal) note(n *note) {
 		x.steps.forget()
 	}
 	x.steps = append(x.steps, e)
+	x.steps.place()
+}
+
+// place moves the last step to where it belongs. What lets a message be delivered is told
+// when the store has it, and the delivery may be faster.
+func (j Journey) place() {
+	last := len(j) - 1
+	e, at := j[last], last
+	for i := last - 1; i >= 0; i-- {
+		if e.Kind != EventSent && (j[i].Time.Before(e.Time) || e.follows(&j[i])) {
+			break
+		}
+		if e.Kind == EventSent || j[i].Kind == EventDelivered {
+			at = i
+		}
+	}
+	copy(j[at+1:], j[at:last])
+	j[at] = e
+}
+
+// follows reports whether e, of the same message, cannot have been before the event:
+// that began the delivery which e has ended, or brought the message to where e has moved
+// it from.
+func (e *Event) follows(earlier *Event) bool {
+	switch e.Kind {
+	case EventAcked, EventRetried, EventDeadLettered, EventDropped, EventLeaseLost:
+		return earlier.Kind == EventDelivered && earlier.Queue == e.Queue && earlier.Attempts == e.Attempts
+	case EventRedriven:
+		return earlier.Queue == e.Queue || earlier.To == e.Queue
+	}
+	return true
 }
 
 // begin makes room for a journey.
@@ -130,20 +160,7 @@ func (j *journal) of(id MessageID) Journey {
 	if !ok {
 		return nil
 	}
-	steps := slices.Clone(j.kept[i].steps)
-	// A send is told when it has returned from the store, a delivery may be faster.
-	slices.SortStableFunc(steps, func(a, b Event) int {
-		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(rank(a.Kind), rank(b.Kind)))
-	})
-	return steps
-}
-
-// rank orders what happens at the same time.
-func rank(k EventKind) int {
-	if k == EventSent {
-		return 0
-	}
-	return 1
+	return slices.Clone(j.kept[i].steps)
 }
 
 // textOf keeps of an error what it says: it may hold on to much more.

@@ -167,6 +167,12 @@ func (b *Broker) Stats(name string) Stats {
 	return ep.stats()
 }
 
+// expiredOps is what the expired are billed as: one for each, or for each 64 KB of
+// their sum if that is more.
+func (ep *endpoint) expiredOps() uint64 {
+	return max(ep.expired.Load(), uint64(ep.expiredSize.Load()+dispatch.OpSize-1)/dispatch.OpSize)
+}
+
 // stats reads the counters. The expired are those last heard of.
 func (ep *endpoint) stats() Stats {
 	c := &ep.counters
@@ -177,7 +183,7 @@ func (ep *endpoint) stats() Stats {
 		Retried:       c.Retried.Load(),
 		DeadLettered:  c.DeadLettered.Load(),
 		Dropped:       c.Dropped.Load(),
-		Expired:       ep.expired.Load(),
+		Expired:       ep.before.messages.Load() + ep.expired.Load(),
 		Undecodable:   c.Undecodable.Load(),
 		LeasesLost:    c.LeasesLost.Load(),
 		Batches:       c.Batches.Load(),
@@ -192,10 +198,7 @@ func (ep *endpoint) stats() Stats {
 	s.Outcomes.Fail = c.FailOps.Load()
 	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
 	s.Ops.Read = c.ReadOps.Load()
-	s.Ops.Delete = c.DeleteOps.Load()
-	if s.Expired > 0 {
-		s.Ops.Delete += max(s.Expired, uint64(ep.expiredSize.Load()+dispatch.OpSize-1)/dispatch.OpSize)
-	}
+	s.Ops.Delete = c.DeleteOps.Load() + ep.before.ops.Load() + ep.expiredOps()
 	if e := ep.engine(); e != nil {
 		st := e.State()
 		s.Running, s.Limit = st.Running, st.Limit

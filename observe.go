@@ -35,8 +35,11 @@ func (ep *endpoint) Observe(h dispatch.Happening) {
 		ep.noteExpired(h.Count)
 		return
 	}
+	if h.At.IsZero() {
+		h.At = time.Now()
+	}
 	n := note{Event: Event{
-		Kind: eventKinds[h.Kind], Time: time.Now(), Queue: ep.name, Delay: h.Delay, To: h.To, Count: h.Count, Err: h.Err,
+		Kind: eventKinds[h.Kind], Time: h.At, Queue: ep.name, Delay: h.Delay, To: h.To, Count: h.Count, Err: h.Err,
 	}, implicit: h.Implicit}
 	if d := h.Delivery; d != nil {
 		n.Message, n.Attempts = MessageID(d.ID), d.Attempts

@@ -203,6 +203,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 		ref, _ := parseRef(t.letter.Ref) // as Peek made it
 		outcomes[i] = store.Outcome{Lease: ref, Verb: store.Move, To: t.to, Renew: true, Headers: t.letter.withoutDeath()}
 	}
+	at := time.Now()
 	lost, err := x.broker.store.Settle(ctx, x.from, outcomes)
 	switch {
 	case errors.Is(err, store.ErrQueueNotFound) && x.to == "":
@@ -215,7 +216,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 	}
 	for i := range list {
 		if !slices.Contains(lost, i) {
-			x.note(&list[i])
+			x.note(&list[i], at)
 		}
 	}
 	return nil
@@ -224,6 +225,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 // moveOneByOne finds the letters that can still be moved.
 func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []store.Outcome) error {
 	for i := range list {
+		at := time.Now()
 		lost, err := x.broker.store.Settle(ctx, x.from, outcomes[i:i+1])
 		switch {
 		case errors.Is(err, store.ErrQueueNotFound):
@@ -234,20 +236,21 @@ func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []
 		case err != nil:
 			return fromStore(err, x.from)
 		case len(lost) == 0:
-			x.note(&list[i])
+			x.note(&list[i], at)
 		}
 	}
 	return nil
 }
 
-// note does the books of a message that was moved.
-func (x *redrive) note(t *transfer) {
+// note does the books of a message that was moved, in a call of the store that began at a
+// time.
+func (x *redrive) note(t *transfer, at time.Time) {
 	b := x.broker
 	x.moved++
 	b.endpoint(x.from).counters.WriteOps.Add(dispatch.OpUnits(len(t.letter.Body)))
 	if b.events.wants(bitRedriven) {
 		b.events.tell(&note{
-			Event:   Event{Kind: EventRedriven, Time: time.Now(), Queue: x.from, Message: t.letter.ID, To: t.to},
+			Event:   Event{Kind: EventRedriven, Time: at, Queue: x.from, Message: t.letter.ID, Attempts: t.letter.Attempts, To: t.to},
 			message: &store.Message{ID: store.ID(t.letter.ID), Body: t.letter.Body, ContentType: string(t.letter.ContentType)},
 		})
 	}

@@ -108,6 +108,7 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 
 func (s *Settler) observe(r *ruling, h Happening) {
 	if r.watched {
+		h.At = r.at
 		s.Observer.Observe(h)
 	}
 }

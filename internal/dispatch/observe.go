@@ -48,6 +48,17 @@ type Happening struct {
 	Call     string
 	Effect   settlement.Effect
 	Scale    autoscale.Decision
+	// At is when what it tells of began: before the store was asked for it, so before
+	// what follows from it. Zero: now.
+	At time.Time
+}
+
+// beginning is the time for the events of a settlement that begins, if anybody watches.
+func beginning(watched bool) (at time.Time) {
+	if watched {
+		at = time.Now()
+	}
+	return at
 }
 
 // observeDelivered tells of each message of a batch that goes out.

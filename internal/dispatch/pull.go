@@ -93,7 +93,7 @@ func (b *Pulled) Release(ctx context.Context) {
 // fails it may be called again.
 func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	s := b.settler
-	r := ruling{watched: b.watched, returned: true}
+	r := ruling{watched: b.watched, at: beginning(b.watched), returned: true}
 	var which []int
 	var ds []store.Delivery
 	b.states.Lock()
@@ -204,7 +204,8 @@ func (s *Settler) SettleHeld(ctx context.Context, p *Settings, decisions []Decis
 	if len(decisions) == 0 {
 		return Tally{}, nil, nil
 	}
-	r := ruling{watched: s.Observer.Watched(), returned: true}
+	watched := s.Observer.Watched()
+	r := ruling{watched: watched, at: beginning(watched), returned: true}
 	ds := make([]store.Delivery, len(decisions))
 	for i := range decisions {
 		x := &decisions[i]

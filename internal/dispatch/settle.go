@@ -4,7 +4,7 @@ import "github.com/inproq/inproq/store"
 
 // settle gives every message of a batch its verdict, in one call of the store.
 func (e *Engine) settle(b *Batch, outcome error) {
-	r := ruling{list: b.scratch.list, units: b.sum.units, watched: b.watched}
+	r := ruling{list: b.scratch.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
 	record := b.Record()
 	for i := range b.Deliveries {
 		d := &b.Deliveries[i]

@@ -46,7 +46,8 @@ type ruling struct {
 	causes   []error  // of retries, if watched, by message
 	implicit []bool   // acknowledged by the outcome, if watched
 	watched  bool
-	returned bool // the caller is told of leases that were lost, so the log is not
+	at       time.Time // when it began, if watched
+	returned bool      // the caller is told of leases that were lost, so the log is not
 }
 
 // A spent message has no attempt left.
@@ -141,7 +142,8 @@ func (s *Settler) bury(base context.Context, p *Settings, found []store.Delivery
 	if !anySpent(found, most) {
 		return found, Tally{}
 	}
-	r := ruling{watched: s.Observer.Watched()}
+	watched := s.Observer.Watched()
+	r := ruling{watched: watched, at: beginning(watched)}
 	var buried []store.Delivery
 	alive := found[:0]
 	for _, d := range found {

@@ -85,7 +85,9 @@ func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullRe
 		return PullResult{}, err
 	}
 	s := &r.Consumer.Settings
-	req.BatchSize, req.VisibilityTimeout = or(req.BatchSize, s.MaxBatchSize), or(req.VisibilityTimeout, s.VisibilityTimeout)
+	// Settings that exceed limits which were lowered since are not this request's fault.
+	req.BatchSize = or(req.BatchSize, min(s.MaxBatchSize, b.limits.MaxPullBatch))
+	req.VisibilityTimeout = or(req.VisibilityTimeout, min(s.VisibilityTimeout, b.limits.MaxVisibility))
 	var v violations
 	within(&v, "BatchSize", req.BatchSize, 1, b.limits.MaxPullBatch)
 	within(&v, "VisibilityTimeout", req.VisibilityTimeout, 1, b.limits.MaxVisibility)
@@ -104,7 +106,8 @@ func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullRe
 	for i := range core.Deliveries {
 		d := &core.Deliveries[i]
 		t := leasetoken.Token{Lease: string(d.Lease), ID: d.ID, Attempts: d.Attempts, Units: dispatch.OpUnits(len(d.Body))}
-		if t.HeadersKnown = d.Attempts > s.MaxRetries || len(d.Headers) == 0; t.HeadersKnown {
+		last := d.Attempts > s.MaxRetries && len(d.Headers) <= leasetoken.MaxHeaders
+		if t.HeadersKnown = last || len(d.Headers) == 0; t.HeadersKnown {
 			t.Headers = d.Headers
 		}
 		m := &res.Messages[i]
@@ -184,7 +187,7 @@ func (x *settlingLeases) gather(pulled bool, req *SettleRequest) error {
 		x.add(l.LeaseID, dispatch.Decision{Verdict: v})
 	}
 	for _, l := range req.Extends {
-		d := or(or(l.Delay, x.settings.VisibilityTimeout), defaultVisibility)
+		d := or(l.Delay, min(or(x.settings.VisibilityTimeout, defaultVisibility), x.broker.limits.MaxVisibility))
 		var v violations
 		within(&v, "Extends.Delay", d, 1, x.broker.limits.MaxVisibility)
 		if err := v.err(ErrInvalidConfig); err != nil {
@@ -197,20 +200,20 @@ func (x *settlingLeases) gather(pulled bool, req *SettleRequest) error {
 
 // add takes a decision up, unless its lease is none.
 func (x *settlingLeases) add(id string, d dispatch.Decision) {
-	if x.seen[id] {
-		x.res.warn(id, "the lease is named twice: the ack counts, or else the retry")
-		return
-	}
-	x.seen[id] = true
 	var t leasetoken.Token
 	ok := false
 	if x.tokens != nil {
 		t, ok = x.tokens.Decode(id)
 	}
-	if !ok {
+	switch {
+	case !ok:
 		x.res.warn(id, "not a lease id of this queue")
 		return
+	case x.seen[id]:
+		x.res.warn(id, "the lease is named twice: the ack counts, or else the retry")
+		return
 	}
+	x.seen[id] = true
 	d.Delivery = store.Delivery{Lease: store.Lease(t.Lease), Attempts: t.Attempts}
 	d.ID, d.Headers, d.Units, d.HeadersUnknown = t.ID, t.Headers, t.Units, !t.HeadersKnown
 	x.decisions, x.ids = append(x.decisions, d), append(x.ids, id)

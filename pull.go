@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/inproq/inproq/internal/dispatch"
@@ -40,6 +41,7 @@ type PullConsumer[T any] struct {
 	codec codec[T]
 	life  context.Context // ends with Stop, and when the broker shuts down
 	end   context.CancelFunc
+	left  atomic.Bool // by Stop
 }
 
 // PullConsumer makes the queue one that is pulled from, and returns its consumer. It
@@ -113,7 +115,9 @@ func (p *PullConsumer[T]) lease(ctx context.Context, wait time.Duration) (*Pulle
 	}
 	s := &r.Consumer.Settings
 	policy := s.policy(&b.limits)
-	core, err := p.ep.settler().Pull(ctx, &policy, store.Claim{Max: s.MaxBatchSize, Visibility: s.VisibilityTimeout, Wait: wait})
+	core, err := p.ep.settler().Pull(ctx, &policy, store.Claim{
+		Max: min(s.MaxBatchSize, b.limits.MaxPullBatch), Visibility: min(s.VisibilityTimeout, b.limits.MaxVisibility), Wait: wait,
+	})
 	if err != nil {
 		return nil, fromStore(err, p.ep.name)
 	}
@@ -158,19 +162,20 @@ const batchesSettle = 5 * time.Second
 func (p *PullConsumer[T]) Batches(ctx context.Context) iter.Seq2[*PulledBatch[T], error] {
 	return func(yield func(*PulledBatch[T], error) bool) {
 		wait := firstPullWait
-		for {
+		for ctx.Err() == nil && p.life.Err() == nil {
 			batch, err := p.next(ctx)
-			switch {
-			case ctx.Err() != nil || p.life.Err() != nil:
-				return // next has given back what it had
-			case err == nil && batch == nil:
-				continue // settings have changed: pull by the new ones
-			case err == nil:
-				wait = firstPullWait
-				if !p.turn(ctx, batch, yield) {
+			if batch != nil {
+				var more bool
+				if more, err = p.turn(ctx, batch, yield); !more {
 					return
 				}
+			}
+			switch {
+			case err == nil && batch != nil:
+				wait = firstPullWait
 				continue
+			case err == nil:
+				continue // settings have changed: pull by the new ones; or ctx or life has ended
 			}
 			if !yield(nil, err) || final(err) {
 				return
@@ -217,7 +222,7 @@ func (p *PullConsumer[T]) next(ctx context.Context) (*PulledBatch[T], error) {
 	batch, err := p.lease(wctx, -1)
 	switch {
 	case err != nil && wctx.Err() != nil:
-		return nil, nil //nolint:nilerr // interrupted; the caller looks why
+		return nil, nil // interrupted; the caller looks why
 	case err != nil:
 		return nil, err
 	case p.life.Err() != nil || ctx.Err() != nil || !p.ep.broker.beginTurn():
@@ -231,40 +236,42 @@ func (p *PullConsumer[T]) next(ctx context.Context) (*PulledBatch[T], error) {
 	return batch, nil
 }
 
-// turn yields a batch and settles it. It reports whether the loop goes on.
-func (p *PullConsumer[T]) turn(ctx context.Context, batch *PulledBatch[T], yield func(*PulledBatch[T], error) bool) bool {
+// turn yields a batch and settles it. It reports whether the loop goes on, and then
+// whether the settlement failed: one that ends can only log that.
+func (p *PullConsumer[T]) turn(ctx context.Context, batch *PulledBatch[T], yield func(*PulledBatch[T], error) bool) (more bool, err error) {
 	defer p.ep.broker.endTurn()
-	more := yield(batch, nil)
+	more = yield(batch, nil)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchesSettle)
 	defer cancel()
 	res, err := batch.Settle(ctx)
 	if len(res.Warnings) > 0 {
 		p.ep.broker.log.Warn("leases lost: the messages are delivered again", "queue", p.ep.name, "messages", len(res.Warnings))
 	}
-	if err == nil {
-		return more
+	if err != nil && !more {
+		p.ep.broker.log.Error("batch not settled: its messages will be delivered again", "queue", p.ep.name, "err", err)
 	}
-	if more {
-		return yield(nil, err) && !final(err)
-	}
-	p.ep.broker.log.Error("batch not settled: its messages will be delivered again", "queue", p.ep.name, "err", err)
-	return false
+	return more, err
 }
 
 // Stop ends the loops of Batches and removes the consumer from the queue, also for other
 // processes. Batches that were pulled can still be settled, within their visibility; a loop's turn that is under way ends as it
-// would. After a shutdown of the broker Stop does nothing.
+// would. After a shutdown of the broker Stop does nothing, nor when it has been called
+// before and did not fail.
 func (p *PullConsumer[T]) Stop(ctx context.Context) error {
 	p.end()
+	if !p.left.CompareAndSwap(false, true) {
+		return nil // the record may be that of a successor
+	}
 	_, err := p.ep.broker.modify(ctx, p.ep.name, func(r *record) error {
 		if r.is(HTTPPull, "") {
 			r.Consumer = nil
 		}
 		return nil
 	})
-	if errors.Is(err, ErrQueueNotFound) || errors.Is(err, ErrBrokerClosed) {
+	if err == nil || errors.Is(err, ErrQueueNotFound) || errors.Is(err, ErrBrokerClosed) {
 		return nil
 	}
+	p.left.Store(false)
 	return err
 }
 
@@ -289,6 +296,9 @@ type PulledBatch[T any] struct {
 
 // AckAll acknowledges all messages without a call of their own, with the next Settle.
 func (b *PulledBatch[T]) AckAll() {
+	if b.core == nil {
+		return // not from a pull
+	}
 	if e := b.core.AckAll(); e >= settlement.Ignored {
 		b.core.Remark("AckAll", -1, store.ID{}, e)
 	}
@@ -296,6 +306,9 @@ func (b *PulledBatch[T]) AckAll() {
 
 // RetryAll retries all messages without a call of their own, with the next Settle.
 func (b *PulledBatch[T]) RetryAll(opts ...RetryOption) {
+	if b.core == nil {
+		return
+	}
 	if e := b.core.RetryAll(resolveRetry(&b.core.Batch, opts)); e >= settlement.Ignored {
 		b.core.Remark("RetryAll", -1, store.ID{}, e)
 	}
@@ -310,6 +323,9 @@ func (b *PulledBatch[T]) RetryAll(opts ...RetryOption) {
 // Errors: [ErrQueueNotFound], [ErrBrokerClosed], ctx's and the store's. With an error a
 // part may have been settled.
 func (b *PulledBatch[T]) Settle(ctx context.Context) (SettleResult, error) {
+	if b.core == nil {
+		return SettleResult{}, nil
+	}
 	t, lost, err := b.core.Settle(ctx)
 	if err != nil {
 		return SettleResult{}, fromStore(err, b.Queue)
@@ -326,6 +342,9 @@ func (b *PulledBatch[T]) Settle(ctx context.Context) (SettleResult, error) {
 //
 // Errors: [ErrInvalidConfig] for a visibility out of range, and as Settle.
 func (b *PulledBatch[T]) Extend(ctx context.Context, visibility time.Duration) error {
+	if b.core == nil {
+		return nil
+	}
 	var v violations
 	within(&v, "visibility", visibility, 1, b.ep.broker.limits.MaxVisibility)
 	if err := v.err(ErrInvalidConfig); err != nil {

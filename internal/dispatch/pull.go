@@ -25,6 +25,7 @@ type pulledState uint8
 
 const (
 	held     pulledState = iota // by whoever pulled it
+	missed                      // by an Extend: its lease is lost, which Settle has yet to tell
 	settling                    // by a call that is under way
 	done                        // settled, or its lease is lost
 )
@@ -99,7 +100,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	b.states.Lock()
 	extended := b.extended
 	for i := range b.state {
-		if b.state[i] != held {
+		if b.state[i] > missed {
 			continue
 		}
 		v, decided := b.Verdict(i)
@@ -119,18 +120,22 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	if len(which) == 0 {
 		return Tally{}, nil, nil
 	}
-	missed, err := s.settle(ctx, r.list)
+	gone, err := s.settle(ctx, r.list)
 	next := done
 	if err != nil {
 		next = held
 	} else {
-		t = s.account(ds, &r, missed)
+		t = s.account(ds, &r, gone)
 		if !extended {
 			noteMax(&s.Counters.Held, int64(time.Since(b.at)))
 		}
 	}
-	b.mark(which, next)
-	for _, k := range missed {
+	b.states.Lock()
+	defer b.states.Unlock()
+	for _, i := range which {
+		b.state[i] = next
+	}
+	for _, k := range gone {
 		lost = append(lost, which[k])
 	}
 	return t, lost, err
@@ -141,14 +146,6 @@ func (b *Pulled) isDone(i int) bool {
 	b.states.Lock()
 	defer b.states.Unlock()
 	return b.state[i] == done
-}
-
-func (b *Pulled) mark(which []int, to pulledState) {
-	b.states.Lock()
-	defer b.states.Unlock()
-	for _, i := range which {
-		b.state[i] = to
-	}
 }
 
 // Extend keeps the leases on what is not settled for d from now. It returns the
@@ -168,11 +165,15 @@ func (b *Pulled) Extend(ctx context.Context, d time.Duration) (lost []int, err e
 	if len(list) == 0 {
 		return nil, nil
 	}
-	missed, err := b.settler.settle(ctx, list)
-	for _, k := range missed {
-		lost = append(lost, which[k])
+	gone, err := b.settler.settle(ctx, list)
+	b.states.Lock()
+	defer b.states.Unlock()
+	for _, k := range gone {
+		if i := which[k]; b.state[i] == held { // else a Settle was faster
+			b.state[i] = missed
+			lost = append(lost, i)
+		}
 	}
-	b.mark(lost, done)
 	return lost, err
 }
 

@@ -39,6 +39,10 @@ const (
 	maxSize = 1 << 20
 )
 
+// MaxHeaders is how many bytes of headers a token can carry, so that it can be
+// decoded again.
+const MaxHeaders = maxSize / 2
+
 // NewKey returns a key for a queue.
 func NewKey() []byte {
 	key := make([]byte, 32)

@@ -131,7 +131,7 @@ func TestPullConsumerStop(t *testing.T) {
 		require.NoError(t, err)
 		assert.Nil(t, info.Consumer)
 		_, err = c.Pull(t.Context())
-		sendReject(t, err, inproq.ErrNotPullConsumer, 0, `"jobs" has no consumer`)
+		sendReject(t, err, inproq.ErrNotPullConsumer, 0, `"jobs" was stopped`)
 		batch.Messages[0].Ack()
 		assert.Equal(t, 1, pullSettle(t, batch).Acked, "what was pulled can still be settled")
 

@@ -10,9 +10,17 @@
 // [Queue.Consume] attaches the queue's one consumer, a [Handler] that gets a
 // [MessageBatch]. Code that only sends asks for a [Producer].
 //
+// A queue is consumed in one way: with a handler, or by pulls
+// ([Queue.PullConsumer]), which lease messages to whoever wants some. Who consumes, and
+// how, is in the queue's record in the store, and can be changed while all runs
+// ([Broker.AttachConsumer], [Broker.UpdateConsumer], [Broker.RemoveConsumer]); [Handle]
+// names a handler that such a record may ask for.
+//
 // The methods of Broker are the account plane: they address queues by name and
 // know no types. Operators and tools create, update, pause, purge and peek with
-// them.
+// them, bring dead letters back ([Broker.Redrive]), follow what happens
+// ([Broker.Events], [Broker.Journey]), and look for settings that are hardly meant
+// ([Broker.Lint]).
 //
 // # Lifecycle
 //
@@ -40,6 +48,9 @@
 // dead-letter queue with its ID, timestamp and body, and [Message.DeadLetter] tells
 // what happened; without a DeadLetterQueue it is deleted.
 //
+// Pulled messages follow the same rules, but that there is no result to decide: what is
+// not decided stays leased, and comes again when its visibility ends.
+//
 // # Guarantees
 //
 // Delivery is at least once, and the order is that of sending as far as it goes:
@@ -53,25 +64,28 @@
 //
 // The defaults are those of Cloudflare: 128,000 bytes a message, 100 messages and
 // 256,000 bytes a SendBatch, delays up to 12 hours, retention from 60 seconds to 14
-// days, 100 messages a delivered batch, 250 handlers. [Limits] changes them.
+// days, 100 messages a delivered or pulled batch, 250 handlers, 12 hours of visibility.
+// [Limits] changes them.
 //
 // # Errors
 //
 // Conditions are sentinels to be tested with errors.Is, such as
 // [ErrMessageTooLarge]; the texts name field, value and bound. [ErrorCode] gives the
 // number that Cloudflare has for one. What cannot be returned, such as a handler's
-// failure, is logged once through Config.Logger.
+// failure, is logged once through Config.Logger, and is an [Event].
 //
 // # Costs
 //
 // A queue that nobody uses takes about 2 KiB and no goroutine; one with a
 // consumer, less than 8 KiB and one parked goroutine. Nothing polls. In memory a
-// waiting message takes about 40 bytes beside its body, a delayed one about 72.
+// waiting message takes about 40 bytes beside its body, a delayed one about 72. Events
+// and journeys cost an atomic load for each send and each batch while nobody wants any.
 //
 // # Tests
 //
 // The broker in memory runs inside a testing/synctest bubble, where a delay of 12
-// hours passes at once. Package queuetest has what tests need beside it.
+// hours passes at once. Package queuetest has what tests need beside it: assertions,
+// producers that record, and a store with seeded faults.
 package inproq
 
 import _ "github.com/inproq/inproq/store" // for the links above

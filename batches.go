@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 )
 
@@ -25,13 +26,14 @@ const batchesSettle = 5 * time.Second
 //	}
 //
 // An error comes without a batch. After one that may pass, such as the store's being
-// out of reach or a settlement that failed, the loop may go on, with a pause that grows; after
-// [ErrQueueNotFound], [ErrNotPullConsumer] and [ErrBrokerClosed] it ends. A shutdown of
-// the broker waits for the turns that are under way.
+// out of reach or a settlement that failed, the loop may go on, with a pause that grows;
+// after [ErrQueueNotFound], [ErrNotPullConsumer] and [ErrBrokerClosed] it ends. A shutdown
+// of the broker waits for the turns that are under way, as it does for handlers: a turn
+// must not call Shutdown.
 func (p *PullConsumer[T]) Batches(ctx context.Context) iter.Seq2[*PulledBatch[T], error] {
 	return func(yield func(*PulledBatch[T], error) bool) {
 		wait := firstPullWait
-		for ctx.Err() == nil && p.life.Err() == nil {
+		for !p.over(ctx) {
 			batch, err := p.next(ctx)
 			if batch != nil {
 				var more bool
@@ -44,17 +46,22 @@ func (p *PullConsumer[T]) Batches(ctx context.Context) iter.Seq2[*PulledBatch[T]
 				wait = firstPullWait
 				continue
 			case err == nil:
-				continue // settings have changed: pull by the new ones; or ctx or life has ended
+				continue // settings have changed: pull by the new ones; or it is over
 			}
 			if !yield(nil, err) || final(err) {
 				return
 			}
-			if !sleep(ctx, p.life, wait) {
+			if !p.sleep(ctx, wait) {
 				return
 			}
 			wait = min(2*wait, lastPullWait)
 		}
 	}
+}
+
+// over reports whether loops end now.
+func (p *PullConsumer[T]) over(ctx context.Context) bool {
+	return ctx.Err() != nil || p.life.Err() != nil || p.ep.broker.pulling.Err() != nil
 }
 
 const (
@@ -67,39 +74,41 @@ func final(err error) bool {
 	return errors.Is(err, ErrQueueNotFound) || errors.Is(err, ErrNotPullConsumer) || errors.Is(err, ErrBrokerClosed)
 }
 
-// sleep waits, and reports false when one of the contexts ended.
-func sleep(ctx, life context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-	case <-life.Done():
-	}
-	return false
+// sleep waits, and reports false when it was cut short.
+func (p *PullConsumer[T]) sleep(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	defer context.AfterFunc(p.ep.broker.pulling, cancel)()
+	return sleep(ctx, d)
 }
 
 // next waits for a batch. It returns nil when it was interrupted. With a batch, a turn has
 // begun.
 func (p *PullConsumer[T]) next(ctx context.Context) (*PulledBatch[T], error) {
-	stays := p.ep.consumerStays()
+	b, stays := p.ep.broker, p.ep.consumerStays()
 	wctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
+	defer context.AfterFunc(b.pulling, cancel)()
 	defer context.AfterFunc(stays, cancel)()
+	if !b.owned && b.phase.Load() == open { // nobody else follows what others change
+		watch.Go(func() { b.watch(wctx) })
+	}
 	batch, err := p.lease(wctx, -1)
 	switch {
 	case err != nil && wctx.Err() != nil:
 		return nil, nil // interrupted; the caller looks why
 	case err != nil:
 		return nil, err
-	case p.life.Err() != nil || ctx.Err() != nil || !p.ep.broker.beginTurn():
+	case p.over(ctx) || !b.beginTurn():
 		batch.core.Release(context.WithoutCancel(ctx))
 		return nil, nil
 	}
 	if batch.begin(ctx, &p.codec); len(batch.Messages) == 0 {
-		p.ep.broker.endTurn()
+		b.endTurn()
 		return nil, nil // they did not decode
 	}
 	return batch, nil

@@ -139,15 +139,15 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, c := range waiting {
 		errs = append(errs, c.start()) // also when ctx has ended: what is ready is delivered
 	}
-	errs = append(errs, b.bindScripts(b.values))
+	errs = append(errs, b.bindAtRun())
 	if err := errors.Join(errs...); err != nil {
 		return errors.Join(err, b.shutDown())
 	}
-	b.lintAtRun(b.values)
 	var watch sync.WaitGroup
 	if !b.owned { // of its own store the broker knows every change
 		watch.Go(func() { b.watch(ctx) })
 	}
+	b.lintAtRun(ctx)
 	<-ctx.Done()
 	watch.Wait()
 	return b.shutDown()

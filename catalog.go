@@ -81,6 +81,13 @@ func (c *catalog) put(ctx context.Context, r *record) (*record, error) {
 	return r, nil
 }
 
+// revision returns that of a queue's record as it was last heard of, 0 if there is none.
+func (c *catalog) revision(name string) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queues[name].Revision
+}
+
 // known returns a queue's record as it was last heard of, nil if there is none.
 func (c *catalog) known(name string) *record {
 	c.mu.Lock()

@@ -65,6 +65,11 @@ func untyped[T any](queue string, c codec[T], h Handler[T]) func(context.Context
 // attach registers a consumer, and starts it if the broker runs.
 func (b *Broker) attach(c *Consumer) error {
 	b.reap()
+	if !b.owned && c.ep.pulled() { // as far as is known: another may have stopped that meanwhile
+		ctx, cancel := context.WithTimeout(context.Background(), attachTimeout)
+		_ = c.ep.refresh(ctx)
+		cancel()
+	}
 	b.mu.Lock()
 	phase := b.phase.Load()
 	if phase >= draining {

@@ -21,10 +21,10 @@ type endpoint struct {
 
 	sent        atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
 	extraWrites atomic.Uint64 // billed operations beyond one for each of them
-	expired     atomic.Uint64 // as last heard from the store
-	expiredSize atomic.Int64  // their bodies, likewise
-	before      expiries      // of queues of this name that were deleted
-	nearlyFull  atomic.Bool   // the backlog may be close to its limit
+	expiry      expiry
+	settling    atomic.Pointer[dispatch.Settler] // for what handlers do not settle; nil: not needed yet
+	warned      atomic.Bool                      // that a lease is too short
+	nearlyFull  atomic.Bool                      // the backlog may be close to its limit
 	counters    dispatch.Counters
 	limiter     *limiter // nil: no limit
 
@@ -35,9 +35,6 @@ type endpoint struct {
 	upset    context.CancelFunc
 }
 
-// expiries are messages that retention has deleted, and what that is billed as.
-type expiries struct{ messages, ops atomic.Uint64 }
-
 // policy is what a queue's record says about sends.
 type policy struct {
 	delay    time.Duration
@@ -46,6 +43,7 @@ type policy struct {
 	id       string      // of the queue; "": it was deleted
 	inlet    store.Inlet // nil: the store has none
 	consumer *consumerRecord
+	leaseKey []byte
 }
 
 // consumedAs reports whether both say the same of the queue's consumer.
@@ -64,7 +62,7 @@ func (ep *endpoint) currentPolicy() *policy {
 
 // follow takes over a record that may be newer.
 func (ep *endpoint) follow(r *record) {
-	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID, consumer: r.Consumer}
+	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID, consumer: r.Consumer, leaseKey: r.LeaseKey}
 	for {
 		old := ep.policy.Load()
 		if old != nil && old.revision >= r.Revision {
@@ -79,6 +77,9 @@ func (ep *endpoint) follow(r *record) {
 			p.inlet, _ = ep.broker.local.Inlet(ep.name) // gone already: Enqueue will say so
 		}
 		if ep.policy.CompareAndSwap(old, p) {
+			if !same && !r.Deleted {
+				ep.expiry.begin(ep.broker.owned || !r.Created.Before(ep.broker.epoch))
+			}
 			if old != nil && !same {
 				ep.forget(old, p)
 			}
@@ -99,9 +100,6 @@ func (ep *endpoint) forget(old, successor *policy) {
 	if old.inlet != nil {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
 	}
-	ep.before.ops.Add(ep.expiredOps()) // the store counts anew
-	ep.before.messages.Add(ep.expired.Swap(0))
-	ep.expiredSize.Store(0)
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.policy.Load() == successor {

@@ -13,7 +13,7 @@ type EventKind string
 // What happens to messages. Queue, Message and Attempts are set where one message is
 // meant.
 const (
-	EventSent         EventKind = "sent"          // accepted; Delay: until its first delivery
+	EventSent         EventKind = "sent"          // accepted, in a transaction by that; Delay: until its first delivery
 	EventDelivered    EventKind = "delivered"     // handed to a handler or a pull
 	EventAcked        EventKind = "acked"         // acknowledged
 	EventRetried      EventKind = "retried"       // to be delivered again after Delay; Err: why, if known
@@ -165,7 +165,9 @@ func (b *Broker) Events(ctx context.Context, kinds ...EventKind) iter.Seq[Event]
 	if len(kinds) > 0 {
 		wanted = 0
 		for _, k := range kinds {
-			wanted |= k.bit()
+			if wanted |= k.bit(); k.bit() == 0 && k != EventLost {
+				b.log.Warn("unknown kind of event: it is never told", "kind", string(k))
+			}
 		}
 	}
 	r := b.events.subscribe(wanted)

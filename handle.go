@@ -76,6 +76,13 @@ func (b *Broker) handle(name string, s *script) error {
 	return nil
 }
 
+// bindAtRun binds the handlers that were registered before.
+func (b *Broker) bindAtRun() error {
+	ctx, cancel := context.WithTimeout(b.values, attachTimeout) // also when Run's has ended: what is ready is delivered
+	defer cancel()
+	return b.bindScripts(ctx)
+}
+
 // bindScripts binds the handlers to all queues that name them.
 func (b *Broker) bindScripts(ctx context.Context) error {
 	b.mu.Lock()

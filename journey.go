@@ -58,7 +58,7 @@ const (
 	journeys     = 10_000 // that a journal keeps
 	journeySteps = 32     // of each
 	journeyHead  = 8      // of those, the first that are kept when there are more
-	journeyText  = 1_000  // bytes of an error
+	journeyText  = 200    // bytes of an error
 )
 
 // A journal keeps the journeys of the latest messages.
@@ -168,7 +168,7 @@ func textOf(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
+	text := fmt.Sprint(err) // which survives an Error that panics
 	if len(text) > journeyText {
 		text = strings.ToValidUTF8(text[:journeyText], "") + "…"
 	}

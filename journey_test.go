@@ -162,9 +162,9 @@ func TestJourneyShortensErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := accountBroker(t, inproq.Config{Journey: true})
 		for text, want := range map[string]string{
-			strings.Repeat("x", 1000):             strings.Repeat("x", 1000),
-			strings.Repeat("x", 1001):             strings.Repeat("x", 1000) + "…",
-			strings.Repeat("x", 999) + "ä and so": strings.Repeat("x", 999) + "…",
+			strings.Repeat("x", 200):              strings.Repeat("x", 200),
+			strings.Repeat("x", 201):              strings.Repeat("x", 200) + "…",
+			strings.Repeat("x", 199) + "ä and so": strings.Repeat("x", 199) + "…",
 		} {
 			q := accountDeclare(t, b, "q", inproq.QueueConfig{})
 			p, err := q.PullConsumer(inproq.PullConfig{})

@@ -57,7 +57,9 @@ type SettleRequest struct {
 // left and went to the dead-letter queue.
 type SettleResult struct {
 	Acked, Retried, Extended int
-	Warnings                 map[string]string // why a lease was not settled, by its id; nil: all were
+	// Warnings say, by lease id, why a lease was not settled, or that the request named it
+	// twice. Nil: there are none.
+	Warnings map[string]string
 }
 
 func settleResult(t dispatch.Tally) SettleResult {
@@ -80,11 +82,10 @@ const staleLease = "the lease is lost: the message is with another consumer by n
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrNotPullConsumer],
 // [ErrDeliveryPaused], [ErrInvalidConfig], [ErrBrokerClosed], ctx's and the store's.
 func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullResult, error) {
-	r, err := b.pullRecord(ctx, name)
+	s, key, err := b.pullSettings(ctx, name)
 	if err != nil {
 		return PullResult{}, err
 	}
-	s := &r.Consumer.Settings
 	// Settings that exceed limits which were lowered since are not this request's fault.
 	req.BatchSize = or(req.BatchSize, min(s.MaxBatchSize, b.limits.MaxPullBatch))
 	req.VisibilityTimeout = or(req.VisibilityTimeout, min(s.VisibilityTimeout, b.limits.MaxVisibility))
@@ -102,7 +103,7 @@ func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullRe
 	core.Begin(ctx)
 	res := PullResult{Messages: make([]PulledMessage, len(core.Deliveries))}
 	res.Metrics.set(&core.Backlog)
-	tokens := leasetoken.NewCodec(r.LeaseKey)
+	tokens := leasetoken.NewCodec(key)
 	for i := range core.Deliveries {
 		d := &core.Deliveries[i]
 		t := leasetoken.Token{Lease: string(d.Lease), ID: d.ID, Attempts: d.Attempts, Units: dispatch.OpUnits(len(d.Body))}
@@ -219,25 +220,55 @@ func (x *settlingLeases) add(id string, d dispatch.Decision) {
 	x.decisions, x.ids = append(x.decisions, d), append(x.ids, id)
 }
 
-// pullRecord returns the record of a queue that is pulled from.
-func (b *Broker) pullRecord(ctx context.Context, name string) (*record, error) {
-	r, err := b.lookUp(ctx, name)
+// pullSettings returns the settings of a queue that is pulled from, and its key for lease
+// ids.
+func (b *Broker) pullSettings(ctx context.Context, name string) (*consumerSettings, []byte, error) {
+	if err := b.mayChange(name); err != nil {
+		return nil, nil, err
+	}
+	if !b.owned { // others may have changed something
+		if err := b.catalog.sync(ctx); err != nil {
+			return nil, nil, fromStore(err, name)
+		}
+	}
+	p, err := b.newestPolicy(ctx, name)
 	switch {
 	case err != nil:
-		return nil, err
-	case r.Consumer == nil:
-		return nil, fmt.Errorf("%w: queue %q has no consumer", ErrNotPullConsumer, name)
-	case r.Consumer.Kind != HTTPPull:
-		return nil, fmt.Errorf("%w: queue %q has %s", ErrNotPullConsumer, name, describeConsumer(r.Consumer.Kind, r.Consumer.Name))
+		return nil, nil, err
+	case p.consumer == nil:
+		return nil, nil, fmt.Errorf("%w: queue %q has no consumer", ErrNotPullConsumer, name)
+	case p.consumer.Kind != HTTPPull:
+		return nil, nil, fmt.Errorf("%w: queue %q has %s", ErrNotPullConsumer, name, describeConsumer(p.consumer.Kind, p.consumer.Name))
 	}
-	return r, nil
+	return &p.consumer.Settings, p.leaseKey, nil
+}
+
+// newestPolicy returns what the newest record that the catalog knows says, without
+// taking it apart again.
+func (b *Broker) newestPolicy(ctx context.Context, name string) (*policy, error) {
+	if ep := b.known(name); ep != nil {
+		if p := ep.currentPolicy(); p != nil && p.revision == b.catalog.revision(name) {
+			return p, nil
+		}
+	}
+	r, err := b.lookUp(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b.endpoint(name).follow(r)
+	return &policy{consumer: r.Consumer, leaseKey: r.LeaseKey}, nil
 }
 
 // settler carries out what is decided outside of handlers.
 func (ep *endpoint) settler() *dispatch.Settler {
+	if s := ep.settling.Load(); s != nil {
+		return s
+	}
 	b := ep.broker
-	return &dispatch.Settler{
+	s := &dispatch.Settler{
 		Store: b.store, Queue: ep.name, EnsureQueue: b.ensureQueue,
 		Log: b.log.With("queue", ep.name), Counters: &ep.counters, Observer: ep,
 	}
+	ep.settling.Store(s)
+	return s
 }

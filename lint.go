@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/inproq/inproq/store"
 )
 
 // Warning is something about a configuration that is allowed and hardly meant.
@@ -30,7 +32,7 @@ const (
 	// RetriesAtOnce: a handler's messages are retried without a delay, so a failure that
 	// lasts a second uses all attempts up. ConsumerConfig.RetryDelay = NoDelay says that this is meant.
 	RetriesAtOnce WarningRule = "retries_at_once"
-	// LeaseTooShort: handlers were seen to take longer than their MaxDuration, or pulled
+	// LeaseTooShort: an invocation was seen to take longer than its MaxDuration, or pulled
 	// messages to be settled later than their VisibilityTimeout.
 	LeaseTooShort WarningRule = "lease_too_short"
 )
@@ -38,7 +40,7 @@ const (
 // Lint looks for settings that are hardly meant, in all queues of the store, in the
 // order of their names. Run logs what it finds when it begins, each once, and tells of it
 // as an EventWarning, except that a consumer with the default of three retries may retry at
-// once without a word. What depends on how long handlers take shows later.
+// once without a word. LeaseTooShort is logged and told of when it is seen, once for each queue.
 //
 // Errors: ctx's and the store's.
 func (b *Broker) Lint(ctx context.Context) ([]Warning, error) {
@@ -109,11 +111,11 @@ func (b *Broker) lintLease(r *record) []Warning {
 	if here == nil {
 		return nil
 	}
-	seen := time.Duration(ep.stats().LastScale.ServiceSeconds * float64(time.Second))
+	seen := time.Duration(ep.counters.Longest.Load())
 	if seen < here.cfg.MaxDuration {
 		return nil
 	}
-	return []Warning{{LeaseTooShort, r.Name, fmt.Sprintf("MaxDuration is %v, and invocations take about %v", here.cfg.MaxDuration, seen.Round(time.Millisecond))}}
+	return []Warning{{LeaseTooShort, r.Name, fmt.Sprintf("MaxDuration is %v, and an invocation took %v", here.cfg.MaxDuration, seen.Round(time.Millisecond))}}
 }
 
 func (ep *endpoint) lintVisibility(visibility time.Duration) []Warning {
@@ -124,8 +126,22 @@ func (ep *endpoint) lintVisibility(visibility time.Duration) []Warning {
 	return []Warning{{LeaseTooShort, ep.name, fmt.Sprintf("VisibilityTimeout is %v, and messages were settled up to %v after their pull", visibility, held.Round(time.Millisecond))}}
 }
 
+// warnOverdue warns that a lease is too short, once. It is called when that has shown.
+func (ep *endpoint) warnOverdue() {
+	p := ep.currentPolicy()
+	if p == nil || p.consumer == nil || !ep.warned.CompareAndSwap(false, true) {
+		return
+	}
+	r := &record{Queue: store.Queue{Name: ep.name}, settings: settings{Consumer: p.consumer}}
+	for _, w := range ep.broker.lintLease(r) {
+		ep.broker.warnOf(w)
+	}
+}
+
 // lintAtRun logs what Lint finds.
 func (b *Broker) lintAtRun(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
 	found, err := b.Lint(ctx)
 	if err != nil {
 		return // whatever ails the store will show

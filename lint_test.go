@@ -220,7 +220,7 @@ func TestLintLeaseTooShortForHandlers(t *testing.T) {
 				synctest.Wait()
 				assert.Equal(t, want, lintRules(t, b))
 				if len(want) > 0 {
-					assert.Equal(t, "MaxDuration is 10s, and invocations take about "+took.String(), lintText(t, b))
+					assert.Equal(t, "MaxDuration is 10s, and an invocation took "+took.String(), lintText(t, b))
 				}
 				require.NoError(t, run.stop())
 			})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/inproq/inproq/internal/dispatch"
 	"github.com/inproq/inproq/store"
 )
 
@@ -55,17 +54,19 @@ type ScaleDecision struct {
 // broker was made. Each is exact when no call is under way.
 type Stats struct {
 	Sent         uint64 // accepted
-	Delivered    uint64 // handed to a handler, retries included
+	Delivered    uint64 // handed to a handler or a pull, retries included
 	Acked        uint64
 	Retried      uint64 // settled by a retry, to be delivered again
 	DeadLettered uint64 // moved to the dead-letter queue
 	Dropped      uint64 // deleted because no attempts were left
-	Expired      uint64 // deleted because their retention was over, by whatever process, since the store was opened
-	Undecodable  uint64 // deliveries withheld from the handler
-	LeasesLost   uint64 // settled too late: the message is delivered again
-	Batches      uint64 // invocations of the handler
-	Pulls        uint64 // by pull consumers
-	EmptyPulls   uint64 // of those, that found nothing
+	// Expired were deleted because their retention was over, whoever had sent them. In a
+	// queue that is older than the broker they count from when it first asked the store.
+	Expired     uint64
+	Undecodable uint64 // deliveries withheld because their bodies do not decode
+	LeasesLost  uint64 // settled too late: the message is delivered again
+	Batches     uint64 // invocations of the handler
+	Pulls       uint64 // by pull consumers
+	EmptyPulls  uint64 // of those, that found nothing
 	// FailedBatches are invocations that ended in an error, a panic, or too late.
 	FailedBatches uint64
 	// Ops are operations as Cloudflare bills them: one for each started 64 KB of
@@ -167,12 +168,6 @@ func (b *Broker) Stats(name string) Stats {
 	return ep.stats()
 }
 
-// expiredOps is what the expired are billed as: one for each, or for each 64 KB of
-// their sum if that is more.
-func (ep *endpoint) expiredOps() uint64 {
-	return max(ep.expired.Load(), uint64(ep.expiredSize.Load()+dispatch.OpSize-1)/dispatch.OpSize)
-}
-
 // stats reads the counters. The expired are those last heard of.
 func (ep *endpoint) stats() Stats {
 	c := &ep.counters
@@ -183,7 +178,6 @@ func (ep *endpoint) stats() Stats {
 		Retried:       c.Retried.Load(),
 		DeadLettered:  c.DeadLettered.Load(),
 		Dropped:       c.Dropped.Load(),
-		Expired:       ep.before.messages.Load() + ep.expired.Load(),
 		Undecodable:   c.Undecodable.Load(),
 		LeasesLost:    c.LeasesLost.Load(),
 		Batches:       c.Batches.Load(),
@@ -198,7 +192,9 @@ func (ep *endpoint) stats() Stats {
 	s.Outcomes.Fail = c.FailOps.Load()
 	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
 	s.Ops.Read = c.ReadOps.Load()
-	s.Ops.Delete = c.DeleteOps.Load() + ep.before.ops.Load() + ep.expiredOps()
+	expired, expiredOps := ep.expiry.totals()
+	s.Expired = expired
+	s.Ops.Delete = c.DeleteOps.Load() + expiredOps
 	if e := ep.engine(); e != nil {
 		st := e.State()
 		s.Running, s.Limit = st.Running, st.Limit

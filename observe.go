@@ -12,8 +12,19 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// Watched reports whether anybody wants to know what happens to delivered messages.
-func (ep *endpoint) Watched() bool { return ep.broker.events.wants(consumingKinds) }
+// Watched reports what anybody wants to know of delivered messages.
+func (ep *endpoint) Watched() (kinds dispatch.Kinds) {
+	wanted := ep.broker.events.wanted.Load()
+	if wanted&consumingKinds == 0 {
+		return 0
+	}
+	for k, event := range eventKinds {
+		if wanted&event.bit() != 0 {
+			kinds = kinds.With(dispatch.Kind(k))
+		}
+	}
+	return kinds
+}
 
 // eventKinds are the events that happenings become.
 var eventKinds = [...]EventKind{
@@ -27,12 +38,17 @@ var eventKinds = [...]EventKind{
 	dispatch.Failed:       EventFailed,
 	dispatch.Stuck:        EventStuck,
 	dispatch.Scaled:       EventScaled,
+	dispatch.Counted:      EventExpired,
 }
 
 // Observe makes an event of what has happened in dispatch.
 func (ep *endpoint) Observe(h dispatch.Happening) {
-	if h.Kind == dispatch.Counted {
-		ep.noteExpired(h.Count)
+	switch h.Kind {
+	case dispatch.Counted:
+		ep.noteExpired(h.Count, h.Size)
+		return
+	case dispatch.Overdue:
+		ep.warnOverdue()
 		return
 	}
 	if h.At.IsZero() {
@@ -88,29 +104,12 @@ func (ep *endpoint) noteSent(m *store.Message, now int64) {
 }
 
 // noteExpired keeps how many messages the store says that retention has deleted, and
-// tells of those that are new; -1: it cannot say.
-func (ep *endpoint) noteExpired(total int64) {
-	for {
-		old := ep.expired.Load()
-		if total < 0 || uint64(total) <= old {
-			return
-		}
-		if !ep.expired.CompareAndSwap(old, uint64(total)) {
-			continue
-		}
-		if ep.broker.events.wants(bitExpired) {
-			ep.broker.events.tell(&note{Event: Event{
-				Kind: EventExpired, Time: time.Now(), Queue: ep.name, Count: total - int64(old),
-			}})
-		}
-		return
+// tells of those that are new.
+func (ep *endpoint) noteExpired(count, bytes int64) {
+	news := ep.expiry.note(count, bytes)
+	if news > 0 && ep.broker.events.wants(bitExpired) {
+		ep.broker.events.tell(&note{Event: Event{Kind: EventExpired, Time: time.Now(), Queue: ep.name, Count: news}})
 	}
-}
-
-// noteStats keeps what a store's statistics say of expired messages.
-func (ep *endpoint) noteStats(st *store.Stats) {
-	ep.expiredSize.Store(max(st.ExpiredBytes, 0))
-	ep.noteExpired(st.Expired)
 }
 
 // notePurged tells of messages that an operator has deleted.

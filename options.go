@@ -20,7 +20,8 @@ type Config struct {
 	// field means the default of that field, NoLimit none.
 	Limits Limits
 	// Journey makes the broker remember what happened to single messages, for
-	// [Broker.Journey]: the latest 10,000 of them, in about a kilobyte each.
+	// [Broker.Journey]: the latest 10,000 of them, in about a kilobyte each, and up to 12
+	// for one that is retried very often.
 	Journey bool
 	// ShutdownTimeout is how long a shutdown waits for handlers that run, and how
 	// long a handler that has outlived its MaxDuration is waited for. Default 30

@@ -97,7 +97,7 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 		}
 		outcomes, named = append(outcomes, store.Outcome{Lease: lease, Verb: store.Ack}), append(named, ref)
 	}
-	lost, err := b.store.Settle(ctx, name, outcomes)
+	lost, err := b.settle(ctx, name, outcomes)
 	if err != nil {
 		return nil, fromStore(err, name)
 	}
@@ -106,6 +106,14 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 	}
 	b.notePurged(name, MessageID{}, int64(len(outcomes)-len(lost)))
 	return warnings, nil
+}
+
+// settle settles outcomes that no consumer decides. It tries again while the store is
+// unavailable.
+func (b *Broker) settle(ctx context.Context, name string, list []store.Outcome) (lost []int, err error) {
+	s := *b.endpoint(name).settler()
+	s.EnsureQueue = nil // a destination that is gone is an error here
+	return s.Settle(ctx, list)
 }
 
 // refPrefix tells references from lease ids, which a caller might mix up.

@@ -36,7 +36,7 @@ type PullConfig struct {
 type PullConsumer[T any] struct {
 	ep    *endpoint
 	codec codec[T]
-	life  context.Context // ends with Stop, and when the broker shuts down
+	life  context.Context // ends with Stop
 	end   context.CancelFunc
 	left  atomic.Bool // by Stop
 }
@@ -88,7 +88,7 @@ func (q *Queue[T]) PullConsumer(cfg PullConfig) (*PullConsumer[T], error) {
 	}
 	q.ep.follow(r)
 	p := &PullConsumer[T]{ep: q.ep, codec: q.codec}
-	p.life, p.end = context.WithCancel(b.pulling)
+	p.life, p.end = context.WithCancel(context.Background())
 	return p, nil
 }
 
@@ -113,11 +113,10 @@ func (p *PullConsumer[T]) lease(ctx context.Context, wait time.Duration) (*Pulle
 	if p.left.Load() {
 		return nil, fmt.Errorf("%w: this consumer of queue %q was stopped", ErrNotPullConsumer, p.ep.name)
 	}
-	r, err := b.pullRecord(ctx, p.ep.name)
+	s, _, err := b.pullSettings(ctx, p.ep.name)
 	if err != nil {
 		return nil, err
 	}
-	s := &r.Consumer.Settings
 	policy := s.policy(&b.limits)
 	core, err := p.ep.settler().Pull(ctx, &policy, store.Claim{
 		Max: min(s.MaxBatchSize, b.limits.MaxPullBatch), Visibility: min(s.VisibilityTimeout, b.limits.MaxVisibility), Wait: wait,

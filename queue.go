@@ -52,7 +52,7 @@ func Declare[T any](ctx context.Context, b *Broker, name string, cfg QueueConfig
 	if err != nil {
 		return nil, err
 	}
-	return view(b, r, c)
+	return view(ctx, b, r, c)
 }
 
 // Bind returns a view of a queue that exists. For one that the broker knows it
@@ -72,12 +72,15 @@ func Bind[T any](ctx context.Context, b *Broker, name string) (*Queue[T], error)
 	if err != nil {
 		return nil, fromStore(err, name)
 	}
-	return view(b, r, c)
+	return view(ctx, b, r, c)
 }
 
-func view[T any](b *Broker, r *record, c codec[T]) (*Queue[T], error) {
+func view[T any](ctx context.Context, b *Broker, r *record, c codec[T]) (*Queue[T], error) {
 	ep := b.endpoint(r.Name)
 	ep.follow(r)
+	if !ep.expiry.isKnown() {
+		_, _ = b.stats(ctx, r.Name) // to count from now on what expires: best effort
+	}
 	return viewOf(ep, c)
 }
 

@@ -136,6 +136,7 @@ type transfer struct {
 // choose picks the letters of a page that are to be moved. It looks at as many as that
 // takes.
 func (x *redrive) choose(ctx context.Context, page []PeekedMessage) (list []transfer, looked int, err error) {
+	exists := make(map[string]bool)
 	for i := range page {
 		m := &page[i]
 		if x.cfg.Max > 0 && x.moved+len(list) == x.cfg.Max {
@@ -146,8 +147,8 @@ func (x *redrive) choose(ctx context.Context, page []PeekedMessage) (list []tran
 			continue
 		}
 		letter, dead := m.DeadLetter()
-		if dead && letter.Time.After(x.began) {
-			continue // it died again, or just now
+		if came := m.Timestamp; dead && letter.Time.After(x.began) || !dead && came.After(x.began) {
+			continue // it died again, or has just come
 		}
 		to := x.to
 		if to == "" {
@@ -158,25 +159,40 @@ func (x *redrive) choose(ctx context.Context, page []PeekedMessage) (list []tran
 		}
 		wanted := true
 		if x.cfg.Filter != nil {
-			if err := dispatch.Protect(func() error { wanted = x.cfg.Filter(*m); return nil }); err != nil {
-				return nil, 0, fmt.Errorf("inproq: filter of a redrive: %w", err)
+			err := dispatch.Protect(func() error { wanted = x.cfg.Filter(*m); return nil })
+			if p, ok := errors.AsType[*dispatch.PanicError](err); ok {
+				return nil, 0, fmt.Errorf("inproq: the filter of a redrive panicked: %v", p.Value)
 			}
 		}
 		if !wanted {
 			continue
 		}
 		if x.to == "" {
-			switch _, err := x.broker.catalog.get(ctx, to); {
-			case errors.Is(err, store.ErrQueueNotFound):
+			switch there, err := x.exists(ctx, to, exists); {
+			case err != nil:
+				return nil, 0, err
+			case !there:
 				x.gone[to]++
 				continue
-			case err != nil:
-				return nil, 0, fromStore(err, to)
 			}
 		}
 		list = append(list, transfer{m, to})
 	}
 	return list, looked, nil
+}
+
+// exists reports whether a queue is there. It asks once for each page.
+func (x *redrive) exists(ctx context.Context, name string, asked map[string]bool) (bool, error) {
+	there, ok := asked[name]
+	if ok {
+		return there, nil
+	}
+	_, err := x.broker.catalog.get(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrQueueNotFound) {
+		return false, fromStore(err, name)
+	}
+	asked[name] = err == nil
+	return err == nil, nil
 }
 
 // isNew reports whether a message has not been looked at before.
@@ -204,7 +220,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 		outcomes[i] = store.Outcome{Lease: ref, Verb: store.Move, To: t.to, Renew: true, Headers: t.letter.withoutDeath()}
 	}
 	at := time.Now()
-	lost, err := x.broker.store.Settle(ctx, x.from, outcomes)
+	lost, err := x.broker.settle(ctx, x.from, outcomes)
 	switch {
 	case errors.Is(err, store.ErrQueueNotFound) && x.to == "":
 		return x.moveOneByOne(ctx, list, outcomes) // one of their queues has just been deleted
@@ -226,7 +242,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []store.Outcome) error {
 	for i := range list {
 		at := time.Now()
-		lost, err := x.broker.store.Settle(ctx, x.from, outcomes[i:i+1])
+		lost, err := x.broker.settle(ctx, x.from, outcomes[i:i+1])
 		switch {
 		case errors.Is(err, store.ErrQueueNotFound):
 			if _, err := x.broker.lookUp(ctx, x.from); err != nil {

@@ -19,11 +19,10 @@ func (b *Broker) shutDown() error {
 	grace, cancel := context.WithTimeout(b.late, b.grace)
 	defer cancel()
 	b.endPulls()
-	turnsErr := b.awaitTurns(grace) // handlers go on meanwhile
 	if b.owned {
 		b.drain(grace)
 	}
-	b.err = errors.Join(turnsErr, b.endConsumers(grace, b.consumers()))
+	b.err = b.endAll(grace)
 	b.phase.Store(closed)
 	if b.owned {
 		b.reportDiscarded()
@@ -56,25 +55,40 @@ func (b *Broker) endTurn() {
 	}
 }
 
-// awaitTurns waits for the turns that are under way.
-func (b *Broker) awaitTurns(grace context.Context) error {
+// awaitTurns waits for the turns that are under way, while grace lasts. It reports
+// whether there were any.
+func (b *Broker) awaitTurns(grace context.Context) bool {
 	b.mu.Lock()
 	n := b.turns
-	if n > 0 {
+	if n > 0 && b.turnsOver == nil {
 		b.turnsOver = make(chan struct{})
 	}
 	over := b.turnsOver
 	b.mu.Unlock()
 	if n == 0 {
-		return nil
+		return false
 	}
 	select {
 	case <-over:
-		return nil
 	case <-grace.Done():
-		b.log.Error("loops over pulled batches are still in a turn", "turns", n)
-		return ErrShutdownTimeout
 	}
+	return true
+}
+
+// endAll lets handlers and turns finish, side by side.
+func (b *Broker) endAll(grace context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { b.awaitTurns(grace) })
+	err := b.endConsumers(grace, b.consumers())
+	wg.Wait()
+	b.mu.Lock()
+	n := b.turns
+	b.mu.Unlock()
+	if n > 0 {
+		b.log.Error("loops over pulled batches are still in a turn", "turns", n)
+		err = ErrShutdownTimeout
+	}
+	return err
 }
 
 // drain delivers all that is ready in the broker's own store. Handlers of one
@@ -94,8 +108,8 @@ func (b *Broker) drain(grace context.Context) {
 		if grace.Err() != nil {
 			return
 		}
-		if delivered.Load() > 0 {
-			continue
+		if delivered.Load() > 0 || b.awaitTurns(grace) {
+			continue // a turn may have sent something
 		}
 		// No handler runs. Refuse sends, and look whether one came in between: it
 		// was accepted, so it is delivered.

@@ -31,9 +31,21 @@ func (b *Broker) watch(ctx context.Context) {
 		case wait == firstWatchWait:
 			b.log.Error("store call failed, trying again", "call", "Queues", "err", err)
 		}
-		if !sleep(ctx, ctx, wait) {
+		if !sleep(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, lastWatchWait)
+	}
+}
+
+// sleep waits, and reports false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

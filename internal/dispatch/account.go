@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/inproq/inproq/internal/settlement"
@@ -16,6 +17,7 @@ type Counters struct {
 	Pulls, EmptyPulls                                atomic.Uint64
 	WriteOps, ReadOps, DeleteOps                     atomic.Uint64
 	SuccessOps, DeadLetterOps, FailOps               atomic.Uint64 // of ReadOps, those that were settled
+	Longest                                          atomic.Int64  // invocation, in nanoseconds
 	Held                                             atomic.Int64  // the longest time from a pull to its settlement without an extension, in nanoseconds
 	Lag                                              atomic.Int64  // of the latest batch's oldest message, in nanoseconds
 }
@@ -42,7 +44,7 @@ type Tally struct{ Acked, Retried, Moved, Dropped, Extended, Lost int }
 // logs what is not delivered again.
 func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) {
 	c := s.Counters
-	if r.acked == len(r.list) && len(lost) == 0 && r.units > 0 && !r.watched { // by far the most
+	if r.acked == len(r.list) && len(lost) == 0 && r.units > 0 && !r.watched.Has(Acked) { // by far the most
 		t.Acked = r.acked
 		c.Acked.Add(uint64(t.Acked))
 		c.DeleteOps.Add(r.units)
@@ -61,9 +63,9 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 			lost = lost[1:]
 			t.Lost++
 			if !r.returned {
-				s.Log.Warn("lease lost: the message is delivered again", "message_id", idText(d.ID), "attempts", d.Attempts)
+				s.Log.Warn(r.lostText(), "message_id", idText(d.ID), "attempts", d.Attempts)
 			}
-			s.observe(r, Happening{Kind: LeaseLost, Delivery: d})
+			s.observe(r, Happening{Kind: LeaseLost, Delivery: d, Err: r.lostErr()})
 			continue
 		}
 		units := r.unitsOf(i, d)
@@ -106,8 +108,26 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 	return t
 }
 
+// errUnsure tells that the store did not answer, and then knew the lease no more: it
+// has been settled before, or is lost.
+var errUnsure = errors.New("inproq: the store's answer was lost, so the message may be settled")
+
+func (r *ruling) lostErr() error {
+	if r.unsure {
+		return errUnsure
+	}
+	return nil
+}
+
+func (r *ruling) lostText() string {
+	if r.unsure {
+		return "the store's answer was lost: the message is settled, or delivered again"
+	}
+	return "lease lost: the message is delivered again"
+}
+
 func (s *Settler) observe(r *ruling, h Happening) {
-	if r.watched {
+	if r.watched.Has(h.Kind) {
 		h.At = r.at
 		s.Observer.Observe(h)
 	}

@@ -32,7 +32,7 @@ type Batch struct {
 	log      *slog.Logger
 	counters *Counters
 	observer Observer
-	watched  bool             // somebody is told what happens to it
+	watched  Kinds            // what somebody is told of it
 	group    *sync.WaitGroup  // that the goroutines of Spawn belong to
 	place    int              // in the engine's live
 	settled  bool             // being settled: leases are not renewed any more; guarded by the engine's mu
@@ -109,7 +109,7 @@ func (b *Batch) Retry(i int, r settlement.Retry) settlement.Effect {
 // Remark logs a call that had no effect because of an earlier one, or because
 // the batch was settled. A call on the batch has no message: i is -1.
 func (b *Batch) Remark(call string, i int, id store.ID, effect settlement.Effect) {
-	if b.watched {
+	if b.watched.Has(CallIgnored) {
 		b.observeCall(call, i, id, effect)
 	}
 	attrs := []any{"call", call}

@@ -84,9 +84,7 @@ func (e *Engine) run(b *Batch) (fill bool) {
 			e.complete(b, errGoexit) // the handler has called runtime.Goexit
 		}
 	}()
-	if b.watched {
-		observeDelivered(e.Observer, b.Deliveries)
-	}
+	observeDelivered(e.Observer, b.watched, b.Deliveries)
 	err := Protect(func() error { return e.cfg.Handle(&b.ctx, b) })
 	returned = true
 	e.complete(b, err) // a Backoff may call runtime.Goexit too
@@ -107,9 +105,15 @@ func (e *Engine) remove(b *Batch) {
 // complete ends an invocation whose handler has returned.
 func (e *Engine) complete(b *Batch, err error) {
 	err = b.Join(err)
+	took := time.Since(b.ctx.began)
+	noteMax(&e.Counters.Longest, int64(took))
+	overdue := took >= b.settings.MaxDuration
+	if overdue {
+		e.Observer.Observe(Happening{Kind: Overdue})
+	}
 	switch {
 	case err != nil:
-	case !time.Now().Before(b.ctx.deadline):
+	case overdue:
 		err = b.ctx.overdue()
 	case b.ctx.base.Err() != nil:
 		err = context.Cause(b.ctx.base) // cut short by Cancel
@@ -141,7 +145,7 @@ func (e *Engine) reportFailure(b *Batch, outcome error) {
 		attrs = append(attrs, "stack", string(p.Stack))
 	}
 	e.log.Error("handler failed", attrs...)
-	if b.watched {
+	if b.watched.Has(Failed) {
 		e.Observer.Observe(Happening{Kind: Failed, Count: int64(b.Len()), Err: outcome})
 	}
 }

@@ -47,7 +47,7 @@ func (e *Engine) release(x *scratch) {
 	ctx := new(invocation)
 	ctx.begin(e.base, settleTime)
 	defer ctx.end()
-	_, _ = e.apply(ctx, x.list) // logged there
+	_, _, _ = e.apply(ctx, x.list) // logged there
 }
 
 // A scratch holds the buffers of a batch: what was leased, and how it is settled.

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // What is not decided stays leased.
 type Pulled struct {
 	Batch
-	settler *Settler
-	at      time.Time // of the pull
+	settler    *Settler
+	at         time.Time // of the pull
+	visibility time.Duration
 
 	states   sync.Mutex
 	state    []pulledState
@@ -51,7 +53,7 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 		}
 	}
 	s.Counters.Pulls.Add(1)
-	b := &Pulled{settler: s, at: time.Now(), state: make([]pulledState, len(found))}
+	b := &Pulled{settler: s, at: time.Now(), visibility: c.Visibility, state: make([]pulledState, len(found))}
 	b.Deliveries, b.settings, b.log, b.counters = found, *p, s.Log, s.Counters
 	b.observer, b.watched, b.over = s.Observer, s.Observer.Watched(), b.isDone
 	b.Init(len(found))
@@ -68,14 +70,12 @@ func (b *Pulled) Begin(ctx context.Context) {
 		s.Counters.Lag.Store(int64(b.at.Sub(b.sum.first)))
 	}
 	if st, err := s.Store.Stats(ctx, s.Queue); err == nil { // only shown: best effort
-		if b.watched {
-			s.Observer.Observe(Happening{Kind: Counted, Count: st.Expired})
+		if b.watched.Has(Counted) {
+			s.Observer.Observe(Happening{Kind: Counted, Count: st.Expired, Size: st.ExpiredBytes})
 		}
 		b.Backlog = remaining(st, len(b.Deliveries), &b.sum)
 	}
-	if b.watched {
-		observeDelivered(s.Observer, b.Deliveries)
-	}
+	observeDelivered(s.Observer, b.watched, b.Deliveries)
 }
 
 // Release gives a batch back that nobody has seen.
@@ -86,7 +86,7 @@ func (b *Pulled) Release(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	_, _ = b.settler.apply(ctx, list) // logged there
+	_, _, _ = b.settler.apply(ctx, list) // logged there
 }
 
 // Settle settles what is decided and was not settled before. It returns the indexes
@@ -96,7 +96,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	s := b.settler
 	r := ruling{watched: b.watched, at: beginning(b.watched), returned: true}
 	var which []int
-	var ds []store.Delivery
+	var verdicts []settlement.Verdict
 	b.states.Lock()
 	extended := b.extended
 	for i := range b.state {
@@ -107,27 +107,31 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 		if !decided {
 			continue
 		}
-		d := &b.Deliveries[i]
-		if v.Retry {
-			s.retry(&r, &b.settings, d, v)
-		} else {
-			r.ack(d.Lease)
-		}
 		b.state[i] = settling
-		which, ds = append(which, i), append(ds, *d)
+		which, verdicts = append(which, i), append(verdicts, v)
 	}
 	b.states.Unlock()
 	if len(which) == 0 {
 		return Tally{}, nil, nil
 	}
-	gone, err := s.settle(ctx, r.list)
+	ds := make([]store.Delivery, len(which))
+	for k, i := range which {
+		ds[k] = b.Deliveries[i]
+		if verdicts[k].Retry {
+			s.retry(&r, &b.settings, &ds[k], verdicts[k])
+		} else {
+			r.ack(ds[k].Lease)
+		}
+	}
+	gone, unsure, err := s.insist(ctx, r.list)
 	next := done
 	if err != nil {
 		next = held
 	} else {
+		r.unsure = unsure
 		t = s.account(ds, &r, gone)
 		if !extended {
-			noteMax(&s.Counters.Held, int64(time.Since(b.at)))
+			b.noteHeld(time.Since(b.at))
 		}
 	}
 	b.states.Lock()
@@ -139,6 +143,14 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 		lost = append(lost, which[k])
 	}
 	return t, lost, err
+}
+
+// noteHeld keeps how long a batch was held, and tells if that was too long.
+func (b *Pulled) noteHeld(d time.Duration) {
+	noteMax(&b.settler.Counters.Held, int64(d))
+	if d > b.visibility {
+		b.settler.Observer.Observe(Happening{Kind: Overdue})
+	}
 }
 
 // isDone reports whether message i is settled, or its lease lost.
@@ -165,7 +177,7 @@ func (b *Pulled) Extend(ctx context.Context, d time.Duration) (lost []int, err e
 	if len(list) == 0 {
 		return nil, nil
 	}
-	gone, err := b.settler.settle(ctx, list)
+	gone, _, err := b.settler.insist(ctx, list)
 	b.states.Lock()
 	defer b.states.Unlock()
 	for _, k := range gone {
@@ -177,11 +189,21 @@ func (b *Pulled) Extend(ctx context.Context, d time.Duration) (lost []int, err e
 	return lost, err
 }
 
-// settle is try with a bound.
-func (s *Settler) settle(ctx context.Context, list []store.Outcome) (lost []int, err error) {
+// insist is try with a bound.
+func (s *Settler) insist(ctx context.Context, list []store.Outcome) (lost []int, unsure bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	return s.try(ctx, list)
+}
+
+// Settle settles outcomes that need no policy. A store that is unavailable is asked
+// again, for about ten seconds.
+func (s *Settler) Settle(ctx context.Context, list []store.Outcome) (lost []int, err error) {
+	lost, err = s.Store.Settle(ctx, s.Queue, list)
+	if errors.Is(err, store.ErrUnavailable) {
+		lost, _, err = s.insist(ctx, list)
+	}
+	return lost, err
 }
 
 // A Holding is a message that somebody holds, as far as the bearer of its lease
@@ -225,7 +247,7 @@ func (s *Settler) SettleHeld(ctx context.Context, p *Settings, decisions []Decis
 			s.retry(&r, p, &ds[i], x.Verdict)
 		}
 	}
-	if lost, err = s.settle(ctx, r.list); err != nil {
+	if lost, r.unsure, err = s.insist(ctx, r.list); err != nil {
 		return Tally{}, nil, err
 	}
 	return s.account(ds, &r, lost), lost, nil

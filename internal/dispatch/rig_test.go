@@ -283,5 +283,5 @@ func goexit(context.Context, *Batch) error { runtime.Goexit(); return nil }
 // nobody watches.
 type nobody struct{}
 
-func (nobody) Watched() bool     { return false }
+func (nobody) Watched() Kinds    { return 0 }
 func (nobody) Observe(Happening) {}

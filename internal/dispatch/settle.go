@@ -12,7 +12,7 @@ func (e *Engine) settle(b *Batch, outcome error) {
 			e.retry(&r, &b.settings, d, record.Verdict(i, outcome))
 			continue
 		}
-		if r.watched {
+		if r.watched.Has(Acked) {
 			r.markImplicit(i, &record)
 		}
 		r.ack(d.Lease)
@@ -20,7 +20,9 @@ func (e *Engine) settle(b *Batch, outcome error) {
 	b.scratch.list = r.list
 	b.settling.begin(e.base, settleTime)
 	defer b.settling.end()
-	if lost, err := e.apply(&b.settling, r.list); err == nil {
+	lost, unsure, err := e.apply(&b.settling, r.list)
+	if err == nil {
+		r.unsure = unsure
 		e.flowed(e.account(b.Deliveries, &r, lost))
 	}
 }

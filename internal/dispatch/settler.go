@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -28,7 +29,7 @@ const (
 type Settler struct {
 	Store store.Store
 	Queue string
-	// EnsureQueue creates a dead-letter queue that does not exist.
+	// EnsureQueue creates a dead-letter queue that does not exist. Nil: that is an error.
 	EnsureQueue func(ctx context.Context, name string) error
 	Log         *slog.Logger
 	Counters    *Counters
@@ -45,9 +46,10 @@ type ruling struct {
 	sizes    []uint64 // units of each message; nil: their bodies tell
 	causes   []error  // of retries, if watched, by message
 	implicit []bool   // acknowledged by the outcome, if watched
-	watched  bool
+	watched  Kinds
 	at       time.Time // when it began, if watched
 	returned bool      // the caller is told of leases that were lost, so the log is not
+	unsure   bool      // the store was asked again because its answer was lost
 }
 
 // A spent message has no attempt left.
@@ -68,7 +70,7 @@ func (s *Settler) retry(r *ruling, p *Settings, d *store.Delivery, v settlement.
 	o := store.Outcome{Lease: d.Lease, Verb: store.Retry}
 	if d.Attempts <= p.MaxRetries {
 		o.Delay = s.retryDelay(p, v, d.Attempts)
-		if r.watched {
+		if r.watched.Has(Retried) {
 			r.explain(len(r.list), v.Cause)
 		}
 	} else {
@@ -113,7 +115,7 @@ func (s *Settler) last(o *store.Outcome, p *Settings, d *store.Delivery, x *spen
 	}
 	letter := headers.DeadLetter{Queue: s.Queue, Attempts: d.Attempts, Reason: x.reason, Time: time.Now()}
 	if x.cause != nil {
-		letter.Error = x.cause.Error()
+		letter.Error = fmt.Sprint(x.cause) // which survives an Error that panics, as that of a typed nil
 	}
 	o.Verb, o.To, o.Headers = store.Move, p.DeadLetterQueue, headers.Encode(letter.With(h))
 }
@@ -161,10 +163,11 @@ func (s *Settler) bury(base context.Context, p *Settings, found []store.Delivery
 	ctx := new(invocation)
 	ctx.begin(base, settleTime)
 	defer ctx.end()
-	lost, err := s.apply(ctx, r.list)
+	lost, unsure, err := s.apply(ctx, r.list)
 	if err != nil {
 		return alive, Tally{}
 	}
+	r.unsure = unsure
 	return alive, s.account(buried, &r, lost)
 }
 
@@ -179,8 +182,8 @@ func anySpent(found []store.Delivery, most int) bool {
 
 // apply settles with the store, and logs what happens next when that fails: the
 // leases run out and the messages come again.
-func (s *Settler) apply(ctx context.Context, list []store.Outcome) (lost []int, err error) {
-	lost, err = s.try(ctx, list)
+func (s *Settler) apply(ctx context.Context, list []store.Outcome) (lost []int, unsure bool, err error) {
+	lost, unsure, err = s.try(ctx, list)
 	switch {
 	case err == nil:
 	case errors.Is(err, store.ErrQueueNotFound):
@@ -188,12 +191,13 @@ func (s *Settler) apply(ctx context.Context, list []store.Outcome) (lost []int, 
 	default:
 		s.Log.Error("batch not settled: its messages will be delivered again", "messages", len(list), "err", err)
 	}
-	return lost, err
+	return lost, unsure, err
 }
 
 // try settles with the store. It tries again while the store is unavailable and ctx
-// lasts, and creates the dead-letter queue if it is missing.
-func (s *Settler) try(ctx context.Context, list []store.Outcome) (lost []int, err error) {
+// lasts, and creates the dead-letter queue if it is missing. It reports unsure when
+// the store did not answer before it did: what is lost then may have been settled.
+func (s *Settler) try(ctx context.Context, list []store.Outcome) (lost []int, unsure bool, err error) {
 	trouble := outage{most: settleTime / 10} // the last attempt is close to the end
 	ensured := false
 	for {
@@ -201,14 +205,23 @@ func (s *Settler) try(ctx context.Context, list []store.Outcome) (lost []int, er
 		switch {
 		case err == nil:
 			trouble.over(s.Log, "Settle")
-			return lost, nil
-		case errors.Is(err, store.ErrQueueNotFound) && !ensured:
+			return lost, unsure, nil
+		case errors.Is(err, store.ErrQueueNotFound) && !ensured && s.EnsureQueue != nil && s.exists(ctx):
 			ensured = true
 			s.ensureDestinations(ctx, list)
 		case !errors.Is(err, store.ErrUnavailable) || !trouble.pause(ctx, s.Log, "Settle", err):
-			return nil, err
+			return nil, unsure, err
+		default:
+			unsure = true
 		}
 	}
+}
+
+// exists reports whether the queue has not been deleted: then nobody misses a
+// destination.
+func (s *Settler) exists(ctx context.Context) bool {
+	_, err := s.Store.Stats(ctx, s.Queue)
+	return !errors.Is(err, store.ErrQueueNotFound)
 }
 
 // ensureDestinations creates the queues that messages are to be moved to.

@@ -47,11 +47,11 @@ func (e *Engine) scale(b *Batch, failed bool) {
 	e.lastScale = d
 	e.fillIfFree()
 	e.mu.Unlock()
-	if b.watched {
-		e.Observer.Observe(Happening{Kind: Counted, Count: st.Expired})
+	if b.watched.Has(Counted) {
+		e.Observer.Observe(Happening{Kind: Counted, Count: st.Expired, Size: st.ExpiredBytes})
 	}
 	if d.From != d.To {
-		if b.watched {
+		if b.watched.Has(Scaled) {
 			e.Observer.Observe(Happening{Kind: Scaled, Scale: d})
 		}
 		e.log.Debug("concurrency changed", "from", d.From, "to", d.To, "rule", d.Rule, "arrival_rate", d.ArrivalRate,

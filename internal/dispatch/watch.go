@@ -76,7 +76,7 @@ func (e *Engine) abandon(which func(*Batch) bool) []*Batch {
 
 func (e *Engine) concludeStuck(b *Batch) {
 	e.cfg.Counters.Stuck.Add(1)
-	if b.watched {
+	if b.watched.Has(Stuck) {
 		e.Observer.Observe(Happening{Kind: Stuck, Count: int64(b.Len())})
 	}
 	e.conclude(b, errStuck)
@@ -109,7 +109,7 @@ func (e *Engine) onBeat() {
 		ctx := new(invocation)
 		ctx.begin(e.base, settleTime)
 		defer ctx.end()
-		lost, err := e.apply(ctx, renewals)
+		lost, _, err := e.apply(ctx, renewals)
 		if err == nil && len(lost) > 0 {
 			e.log.Warn("leases were lost while their handlers run", "messages", len(lost))
 		}

@@ -50,12 +50,14 @@ $(GOBIN)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities, where their database can be reached
-	@out=$$(go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./... 2>&1); status=$$?; echo "$$out"; \
-	case "$$status:$$out" in \
-	0:*) ;; \
-	*"fetching vulnerabilities"*) echo "the database cannot be reached: not checked" ;; \
-	*) exit "$$status" ;; \
-	esac
+	@for dir in $(MODULES); do echo "$$dir"; \
+		out=$$(cd "$$dir" && go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./... 2>&1); status=$$?; echo "$$out"; \
+		case "$$status:$$out" in \
+		0:*) ;; \
+		*"fetching vulnerabilities"*) echo "the database cannot be reached: not checked" ;; \
+		*) exit "$$status" ;; \
+		esac; \
+	done
 
 .PHONY: verify
 verify: ## Fail if code is not formatted or go.mod not tidy

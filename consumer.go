@@ -31,7 +31,7 @@ type Consumer struct {
 // that share a store are instances of the same consumer when their Name is.
 //
 // Like Declare, it changes only those stored settings that cfg says differently
-// from the last time.
+// from the last time; the first time it sets all, also over what AttachConsumer has set.
 //
 // Errors: [ErrInvalidConfig], [ErrConsumerExists], [ErrBrokerClosed]; if the
 // broker runs also [ErrQueueNotFound] and the store's.

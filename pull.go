@@ -47,7 +47,7 @@ type PullConsumer[T any] struct {
 // pull from the queue side by side.
 //
 // Like Declare, it changes only those stored settings that cfg says differently from
-// the last time.
+// the last time; the first time it sets all, also over what AttachConsumer has set.
 //
 // Errors: [ErrInvalidConfig], [ErrConsumerExists] if the queue has a handler,
 // [ErrQueueNotFound], [ErrBrokerClosed] and the store's.

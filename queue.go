@@ -28,7 +28,8 @@ type Queue[T any] struct {
 // Declare creates a queue, or updates it. An update changes the fields of cfg that
 // differ from what was declared last, and no others: an operator may set a delay
 // with UpdateQueue, and a restart, which declares what it always has, leaves it
-// alone. A pause stays as it is.
+// alone. The first declaration of a queue that was made otherwise sets all of them. A
+// pause stays as it is.
 //
 // Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrTypeMismatch],
 // [ErrContentType] when no T fits cfg.ContentType, [ErrBrokerClosed], ctx's and the

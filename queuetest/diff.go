@@ -37,6 +37,7 @@ type chronicle[T any] struct {
 	happened []*story[T] // what is asserted, in its order
 	all      []*story[T] // every message that is known
 	unknown  string      // what is said of one that is not
+	gone     string      // how many went without a trace; "": none
 }
 
 // A diff is what is missing and what should not be there, in lines for people.
@@ -142,15 +143,28 @@ func (s *story[T]) show() string {
 // became says what became of the message.
 func (s *story[T]) became() string {
 	var last step
+	var past []string // what it came back from
 	retries := 0
 	for _, x := range s.steps {
 		if x.kind == inproq.EventRetried {
 			retries++
 		}
+		if x.kind == arrived && last.kind == inproq.EventDeadLettered {
+			past = append(past, s.part(last, retries), fmt.Sprintf("brought back from %q", x.place))
+			retries = 0
+		}
 		if x.kind != inproq.EventSent || last.kind == "" { // a send may be told after the delivery
 			last = x
 		}
 	}
+	if last.kind == arrived && len(past) > 0 {
+		return strings.Join(past, ", then ") + ", not delivered"
+	}
+	return strings.Join(append(past, s.part(last, retries)), ", then ")
+}
+
+// part says what became of a message after some retries.
+func (s *story[T]) part(last step, retries int) string {
 	text := last.text()
 	switch {
 	case last.kind == inproq.EventRetried:
@@ -159,7 +173,7 @@ func (s *story[T]) became() string {
 		text = "retried" + times(retries) + ", then " + text
 	}
 	if last.err != nil {
-		text += ": " + oneLine(last.err.Error())
+		text += ": " + oneLine(fmt.Sprint(last.err))
 	}
 	return text
 }

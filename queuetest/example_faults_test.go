@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/inproq/inproq"
 	"github.com/inproq/inproq/queuetest"
@@ -30,7 +29,7 @@ func ExampleSeeds() {
 		}), inproq.ConsumerConfig{}))
 		queuetest.Start(t, broker)
 		inproq.Must(payments.SendBatch(t.Context(), inproq.Bodies[int64](10, 20, 30, 40, 50)))
-		time.Sleep(time.Hour) // virtual: all deliveries are over
+		queuetest.Drain(t, broker)
 		if got := balance.Load(); got != 150 {
 			t.Errorf("the balance is %d, not 150", got)
 		}

@@ -29,15 +29,18 @@ const maxFaults = 2
 // in the order of sending, and the attempt: not from its ID, the clock, or which
 // goroutine comes first. Only the place that Reorder gives it depends on the batch it
 // is in. So a seed replays exactly if the messages of each queue are sent in the same
-// order, as one goroutine does. A dead letter keeps the number that it had in the queue
-// it was sent to. Another version of this package may make something else of a seed.
+// order, as one goroutine does, and one handler runs at a time (MaxConcurrency 1). When
+// several do, the faults are the same, but which handler comes first is the scheduler's
+// affair: repeat such a seed with -count. A dead letter keeps the number that it had in
+// the queue it was sent to. Another version of this package may make something else of a
+// seed.
 //
 // Brokers that share a FaultStore are like processes. Two of them make it likely that
 // a message whose lease has expired meets two handlers at once; one broker
 // runs a second handler only under load.
 //
-// A broker does not drain a store that it did not make: let the test wait until the
-// queue is empty before it ends. In a bubble, sleeping for an hour does that at once.
+// A broker does not drain a store that it did not make: call [Drain] before the test
+// ends.
 //
 // The store behind it should be Fenced, as that in memory is. What it implements
 // beside store.Store is hidden ([store.Local], [store.TxEnqueuer]).

@@ -13,9 +13,12 @@ import (
 )
 
 // An Observer keeps what happens to the messages of one queue, by whatever handler,
-// producer or pull of its broker. It misses nothing, and is not late: what a call has
-// done is there when the call has returned, and what handlers have done when [Drain]
+// producer or pull of its broker. It misses nothing of that, and is not late: what a call
+// has done is there when the call has returned, and what handlers have done when [Drain]
 // or synctest.Wait has. It is safe for concurrent use.
+//
+// Of messages that were purged or have expired only the number is known: String and the
+// assertions tell it, and the messages stay as they were last seen.
 //
 // Its methods return bodies in the order in which it happened, nil if it did not; a
 // message that was retried twice is there twice. Bodies are as handlers get them,
@@ -30,6 +33,8 @@ type Observer[T any] struct {
 	stories map[inproq.MessageID]*story[T]
 	order   []*story[T] // as they were met
 	log     []entry[T]
+	purged  int64
+	expired int64
 }
 
 // An entry says that something happened to a message.
@@ -60,6 +65,10 @@ func Observe[T any](t testing.TB, q *inproq.Queue[T]) *Observer[T] {
 
 // note takes an event up if it concerns a message of the queue.
 func (o *Observer[T]) note(e inproq.Event, m *store.Message) {
+	if e.Kind == inproq.EventPurged || e.Kind == inproq.EventExpired {
+		o.noteGone(e)
+		return
+	}
 	if e.Message == (inproq.MessageID{}) || e.Kind == inproq.EventCallIgnored {
 		return
 	}
@@ -88,6 +97,19 @@ func (o *Observer[T]) note(e inproq.Event, m *store.Message) {
 	}
 	s.steps = append(s.steps, step)
 	o.log = append(o.log, entry[T]{step.kind, s})
+}
+
+// noteGone counts messages that are gone without having been with a handler.
+func (o *Observer[T]) noteGone(e inproq.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.ended || e.Queue != o.queue.Name():
+	case e.Kind == inproq.EventPurged:
+		o.purged += e.Count
+	default:
+		o.expired += e.Count
+	}
 }
 
 // read makes a story of a message. It decodes without the lock, because that may
@@ -143,20 +165,33 @@ func (o *Observer[T]) bodies(kind inproq.EventKind) []T {
 	return list
 }
 
-// String tells what became of each message, in a line for each.
+// String tells what became of each message, in a line for each, and how many were purged
+// or have expired.
 func (o *Observer[T]) String() string {
 	var b strings.Builder
-	for _, s := range o.chronicle("").all {
+	c := o.chronicle("")
+	for _, s := range c.all {
 		fmt.Fprintln(&b, s.line())
 	}
-	return b.String()
+	return b.String() + strings.TrimPrefix(c.gone, "\n  ")
+}
+
+// gone says how many messages were purged or have expired.
+func gone(purged, expired int64) (text string) {
+	if purged > 0 {
+		text += fmt.Sprintf("\n  purged:     %d messages of the queue", purged)
+	}
+	if expired > 0 {
+		text += fmt.Sprintf("\n  expired:    %d messages of the queue", expired)
+	}
+	return text
 }
 
 // chronicle is what happened in the queue, and to whom what of the kind did.
 func (o *Observer[T]) chronicle(kind inproq.EventKind) chronicle[T] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c := chronicle[T]{where: fmt.Sprintf("queue %q", o.queue.Name()), unknown: "not seen in the queue"}
+	c := chronicle[T]{where: fmt.Sprintf("queue %q", o.queue.Name()), unknown: "not seen in the queue", gone: gone(o.purged, o.expired)}
 	copies := make(map[*story[T]]*story[T], len(o.order))
 	for _, s := range o.order {
 		now := *s // its steps are only ever appended to

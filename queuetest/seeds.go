@@ -13,21 +13,22 @@ import (
 //
 //	go test -run '^TestPayments$/^seed=17$'
 //
-// The seeds are always the same, so a test that passes goes on to pass. Besides
-// [NewFaultStore] they may serve whatever else the test draws at random. It fails the
-// test if n is less than 1.
+// The seeds are always the same. What else the outcome depends on is up to the test: see
+// [FaultStore] for handlers that run at the same time. Besides [NewFaultStore] the seeds
+// may serve whatever the test draws at random. It fails the test if n is less than 1.
 func Seeds(t *testing.T, n int, test func(t *testing.T, seed uint64)) {
 	t.Helper()
 	if n < 1 {
 		t.Fatalf("queuetest: Seeds: n is %d, allowed: 1 and more", n)
 	}
 	for seed := uint64(1); seed <= uint64(n); seed++ {
-		name := fmt.Sprintf("seed=%d", seed)
-		passed := t.Run(name, func(t *testing.T) {
+		var name string // which has a suffix if the test has had such a seed before
+		passed := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			name = t.Name()
 			synctest.Test(t, func(t *testing.T) { test(t, seed) })
 		})
 		if !passed {
-			t.Fatalf("queuetest: seed %d of %d fails; to replay it: go test -run '%s'", seed, n, pattern(t.Name()+"/"+name))
+			t.Fatalf("queuetest: seed %d of %d fails; to replay it: go test -run '%s'", seed, n, pattern(name))
 		}
 	}
 }

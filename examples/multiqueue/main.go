@@ -40,7 +40,7 @@ var consumers = map[string]inproq.ConsumerConfig{
 	// Two parcels at a time go into the van.
 	"orders": {MaxBatchSize: 2, MaxConcurrency: 1},
 	// Money is moved at once, one refund after another, and tried again and again.
-	"refunds": {MaxBatchSize: 1, MaxBatchTimeout: inproq.NoWait, MaxConcurrency: 1, MaxRetries: 10},
+	"refunds": {MaxBatchSize: 1, MaxBatchTimeout: inproq.NoWait, MaxConcurrency: 1, MaxRetries: 10, RetryDelay: inproq.NoDelay},
 	// The journal is written seldom and in large pieces, and at most once.
 	"audits": {MaxBatchSize: 100, MaxBatchTimeout: time.Minute, MaxRetries: inproq.NoRetries},
 }

@@ -85,7 +85,7 @@ func assertExactly[T any](t testing.TB, did string, c chronicle[T], want []T) bo
 	if d.alike() {
 		hint = "\n  Some look alike: reflect.DeepEqual also compares what is not shown, such as unexported fields, nil and empty, or a time's monotonic reading."
 	}
-	t.Errorf("queuetest: %s: %s %s:%v%s%s", c.where, did, counts(len(c.happened), len(want)), &d, c.gone, hint)
+	t.Errorf("queuetest: %s: %s %s:%v%s", c.where, did, counts(len(c.happened), len(want)), &d, hint)
 	return false
 }
 

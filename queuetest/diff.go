@@ -37,11 +37,11 @@ type chronicle[T any] struct {
 	happened []*story[T] // what is asserted, in its order
 	all      []*story[T] // every message that is known
 	unknown  string      // what is said of one that is not
-	gone     string      // how many went without a trace; "": none
+	gone     []line      // how many went without a trace
 }
 
 // A diff is what is missing and what should not be there, in lines for people.
-type diff struct{ missing, unexpected []line }
+type diff struct{ missing, unexpected, gone []line }
 
 // A line is about one message.
 type line struct{ body, fate string }
@@ -71,6 +71,7 @@ func (c *chronicle[T]) compare(want []T) (d diff) {
 		}
 		rest = slices.Delete(rest, i, i+1)
 	}
+	d.gone = c.gone
 	told := make(map[*story[T]]bool)
 	for _, w := range missing {
 		d.missing = append(d.missing, line{format(w), c.elsewhere(w, told)})
@@ -125,6 +126,7 @@ func (d *diff) String() string {
 	}
 	write("missing:", d.missing)
 	write("unexpected:", d.unexpected)
+	write("beside:", d.gone)
 	return b.String()
 }
 

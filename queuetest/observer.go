@@ -173,18 +173,21 @@ func (o *Observer[T]) String() string {
 	for _, s := range c.all {
 		fmt.Fprintln(&b, s.line())
 	}
-	return b.String() + strings.TrimPrefix(c.gone, "\n  ")
+	for _, l := range c.gone {
+		fmt.Fprintln(&b, l)
+	}
+	return b.String()
 }
 
 // gone says how many messages were purged or have expired.
-func gone(purged, expired int64) (text string) {
+func gone(purged, expired int64) (lines []line) {
 	if purged > 0 {
-		text += fmt.Sprintf("\n  purged:     %d messages of the queue", purged)
+		lines = append(lines, line{"purged", fmt.Sprintf("%d messages of the queue", purged)})
 	}
 	if expired > 0 {
-		text += fmt.Sprintf("\n  expired:    %d messages of the queue", expired)
+		lines = append(lines, line{"expired", fmt.Sprintf("%d messages of the queue", expired)})
 	}
-	return text
+	return lines
 }
 
 // chronicle is what happened in the queue, and to whom what of the kind did.

@@ -29,6 +29,14 @@ func TestPlantedBug(t *testing.T) {
 	case "no seeds":
 		queuetest.Seeds(t, 0, func(*testing.T, uint64) {})
 	}
+	if os.Getenv(planted) == "second call" {
+		queuetest.Seeds(t, 2, func(*testing.T, uint64) {})
+		queuetest.Seeds(t, 3, func(t *testing.T, seed uint64) {
+			if seed == 2 {
+				t.Error("no good")
+			}
+		})
+	}
 	t.Run("pay (twice)", func(t *testing.T) {
 		queuetest.Seeds(t, 100, func(t *testing.T, seed uint64) {
 			var l ledger
@@ -59,6 +67,13 @@ func TestSeedsFindAPlantedBug(t *testing.T) {
 	require.NotEmpty(t, faultsIn(first))
 	assert.Equal(t, faultsIn(first), faultsIn(again))
 	assert.Contains(t, again, "with seed "+seed)
+}
+
+// Two calls in one test have the same seeds; the command tells them apart.
+func TestSeedsOfASecondCall(t *testing.T) {
+	const run = "^TestPlantedBug$/^seed=2#01$"
+	assert.Contains(t, failingRun(t, "second call", "^TestPlantedBug$"), "go test -run '"+run+"'")
+	assert.Contains(t, failingRun(t, "second call", run), "--- FAIL: TestPlantedBug/seed=2#01")
 }
 
 // failingRun runs tests of this package in another process, where they fail.

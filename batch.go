@@ -47,9 +47,9 @@ func (b *MessageBatch[T]) AckAll() {
 	}
 }
 
-// RetryAll retries all messages without a call of their own. Called again, it
-// replaces the delay and the cause if it gives one. After AckAll it has no effect but a warning in the log. A
-// retry is no failure: it never lowers the number of handlers.
+// RetryAll retries all messages without a call of their own. Called again, it replaces
+// the delay and the cause if it gives one. After AckAll it has no effect but a warning
+// in the log. A retry is no failure: it never lowers the number of handlers.
 func (b *MessageBatch[T]) RetryAll(opts ...RetryOption) {
 	if b.core == nil {
 		return

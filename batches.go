@@ -11,10 +11,10 @@ import (
 // batchesSettle is how long Batches tries to settle, whatever has been cancelled.
 const batchesSettle = 5 * time.Second
 
-// Batches waits for messages, through a pause too, and yields batches with at least
-// one until ctx ends, Stop is called or the broker shuts down. After each turn, and
-// when the loop is left, it settles what was decided; what was not stays leased. When the loop
-// is left by a panic it settles nothing.
+// Batches waits for messages, through a pause too, and yields batches with at least one
+// until ctx ends, Stop is called or the broker shuts down. After each turn, and when the
+// loop is left, it settles what was decided; what was not stays leased. When the loop is
+// left by a panic it settles nothing.
 //
 //	for batch, err := range consumer.Batches(ctx) {
 //		if err != nil {

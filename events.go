@@ -34,9 +34,9 @@ const (
 	EventWarning     EventKind = "warning"      // what Lint has found when the broker began to run; Err: what
 )
 
-// Changes of configuration, under the names of Cloudflare's audit log. Before and
-// After hold a QueueInfo or ConsumerInfo as JSON, empty where there was or is none.
-// A change that another process made on the same store is told when this broker learns of it.
+// Changes of configuration, under the names of Cloudflare's audit log. Before and After
+// hold a QueueInfo or ConsumerInfo as JSON, empty where there was or is none. A change
+// that another process made on the same store is told when this broker learns of it.
 const (
 	EventCreateQueue    EventKind = "CreateQueue"
 	EventUpdateQueue    EventKind = "UpdateQueue"
@@ -145,19 +145,21 @@ func (k EventKind) bit() uint64 {
 }
 
 // Events tells what happens in this process, from the call on: all kinds, or those
-// given. It ends with ctx, or when the broker is shut down, after what has happened until then.
-// The iterator can be used once; one that is not used takes memory until ctx ends.
+// given. It ends with ctx, or when the broker is shut down, after what has happened
+// until then. The iterator can be used once; one that is not used takes memory until ctx
+// ends.
 //
 //	for e := range broker.Events(ctx, inproq.EventDeadLettered) {
 //		alert(e.Queue, e.Message, e.Err)
 //	}
 //
-// A reader may be 4,096 events behind. What comes beyond that is lost, for this
-// reader, and it gets one EventLost with the number in its place. Events of one message come
-// in their order, except that what lets it be delivered (a send, a retry, a move to another
-// queue) is told when the store has it: a delivery that follows at once, in another
-// goroutine, may be told before. Their Times are in order. Messages that expire are told of when the broker hears of them: after a
-// batch of their queue, and when somebody asks for its Stats, Metrics or Backlog.
+// A reader may be 4,096 events behind those that it has fetched. What comes beyond that
+// is lost, for this reader, and it gets one EventLost with the number in its place.
+// Events of one message come in their order, except that what lets it be delivered (a
+// send, a retry, a move to another queue) is told when the store has it: a delivery that
+// follows at once, in another goroutine, may be told before. Their Times are in order.
+// Messages that expire are told of when the broker hears of them: after a batch of their
+// queue, and when somebody asks for its Stats, Metrics or Backlog.
 //
 // While nobody reads, events cost one atomic load for each send and each batch.
 func (b *Broker) Events(ctx context.Context, kinds ...EventKind) iter.Seq[Event] {

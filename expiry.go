@@ -33,8 +33,8 @@ func (x *expiry) begin(fresh bool) {
 }
 
 // note takes over what the store says, and returns how many messages are new. The first
-// answer about a queue that was there before the broker is where the count begins; a smaller one than
-// before is out of date.
+// answer about a queue that was there before the broker is where the count begins; a
+// smaller one than before is out of date.
 func (x *expiry) note(count, bytes int64) (news int64) {
 	if count < 0 {
 		return 0 // the store cannot tell

@@ -26,9 +26,10 @@ type script struct {
 // [Queue.Consume] is for code that also says how its queue is consumed, and goes
 // first where both could.
 //
-// Errors: [ErrInvalidConfig] for an empty name or a nil handler, [ErrConsumerExists]
-// for a second handler of one name, [ErrBrokerClosed]; if the broker runs also the store's. That bodies of type T do not fit
-// a queue is logged when the queue's consumer names the script; its messages wait.
+// Errors: [ErrInvalidConfig] for an empty name or a nil handler, [ErrConsumerExists] for
+// a second handler of one name, [ErrBrokerClosed]; if the broker runs also the store's.
+// That bodies of type T do not fit a queue is logged when the queue's consumer names the
+// script; its messages wait.
 func Handle[T any](b *Broker, name string, h Handler[T]) error {
 	var v violations
 	if name == "" {

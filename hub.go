@@ -81,8 +81,8 @@ func (r *reader) put(e Event) {
 	}
 }
 
-// take returns what has come, after it has waited for something. It reports false when ctx or
-// the hub has ended and there is nothing more.
+// take returns what has come, after it has waited for something. It reports false when
+// ctx or the hub has ended and there is nothing more.
 func (r *reader) take(ctx context.Context, buf []Event) (events []Event, lost int64, ok bool) {
 	for {
 		r.mu.Lock()

@@ -14,9 +14,9 @@ type Journey []Event
 
 // Journey tells what happened to a message: when it was sent and how long delayed, to
 // whom it was delivered, why it was retried, where it ended. It is empty for a message
-// that this broker has not met, or none of the latest 10,000, and when Config.Journey
-// is off. Of a message with more than 32 events the first 8 and the last are kept, with an EventLost
-// in between.
+// that this broker has not met, or none of the latest 10,000, and when Config.Journey is
+// off. Of a message with more than 32 events the first 8 and the last are kept, with an
+// EventLost in between.
 func (b *Broker) Journey(id MessageID) Journey {
 	if b.journal == nil {
 		return nil

@@ -23,8 +23,8 @@ type PullRequest struct {
 type PulledMessage struct {
 	ID MessageID
 	// LeaseID names this delivery. It is opaque, unguessable, and good in any process on
-	// the same store; about 80 bytes, but up to 11 KB for a message with headers on its last
-	// attempt.
+	// the same store; about 80 bytes, but up to 11 KB for a message with headers on its
+	// last attempt.
 	LeaseID     string
 	Body        []byte // as it is stored; do not write to it
 	ContentType ContentType
@@ -75,9 +75,9 @@ func (r *SettleResult) warn(lease, text string) {
 
 const staleLease = "the lease is lost: the message is with another consumer by now, or gone"
 
-// Pull leases messages of a queue with a pull consumer, for callers that settle them
-// in another request, perhaps in another process: as an HTTP API does. It does not wait. Typed
-// code uses [Queue.PullConsumer].
+// Pull leases messages of a queue with a pull consumer, for callers that settle them in
+// another request, perhaps in another process: as an HTTP API does. It does not wait.
+// Typed code uses [Queue.PullConsumer].
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrNotPullConsumer],
 // [ErrDeliveryPaused], [ErrInvalidConfig], [ErrBrokerClosed], ctx's and the store's.
@@ -126,11 +126,12 @@ func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullRe
 // unknown, lost, or named before in this request has a warning and does not keep the
 // others from being settled. Of a lease that is named twice, an ack comes before a
 // retry, and a retry before an extension. A lease that has run out is good while nobody
-// else has its message. A queue that is paused, or not pulled from any more, still takes acks and retries.
+// else has its message. A queue that is paused, or not pulled from any more, still takes
+// acks and retries.
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], [ErrDelayOutOfRange] for a retry's
-// delay, [ErrInvalidConfig] for an extension's, [ErrBrokerClosed], ctx's and the store's. The
-// first four settle nothing.
+// delay, [ErrInvalidConfig] for an extension's, [ErrBrokerClosed], ctx's and the
+// store's. The first four settle nothing.
 func (b *Broker) Settle(ctx context.Context, name string, req SettleRequest) (SettleResult, error) {
 	r, err := b.lookUp(ctx, name)
 	if err != nil {
@@ -153,8 +154,8 @@ func (b *Broker) Settle(ctx context.Context, name string, req SettleRequest) (Se
 	return res, nil
 }
 
-// settleSettings are those by which leases are settled: the consumer's, whatever its kind, and
-// without one the defaults that lose nothing.
+// settleSettings are those by which leases are settled: the consumer's, whatever its
+// kind, and without one the defaults that lose nothing.
 func (r *record) settleSettings() consumerSettings {
 	if r.Consumer != nil {
 		return r.Consumer.Settings

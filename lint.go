@@ -30,7 +30,8 @@ const (
 	// that always fails goes round until its retention ends.
 	DeadLetterCycle WarningRule = "dead_letter_cycle"
 	// RetriesAtOnce: a handler's messages are retried without a delay, so a failure that
-	// lasts a second uses all attempts up. ConsumerConfig.RetryDelay = NoDelay says that this is meant.
+	// lasts a second uses all attempts up. ConsumerConfig.RetryDelay = NoDelay says that
+	// this is meant.
 	RetriesAtOnce WarningRule = "retries_at_once"
 	// LeaseTooShort: an invocation was seen to take longer than its MaxDuration, or pulled
 	// messages to be settled later than their VisibilityTimeout.
@@ -38,9 +39,10 @@ const (
 )
 
 // Lint looks for settings that are hardly meant, in all queues of the store, in the
-// order of their names. Run logs what it finds when it begins, each once, and tells of it
-// as an EventWarning, except that a consumer with the default of three retries may retry at
-// once without a word. LeaseTooShort is logged and told of when it is seen, once for each queue.
+// order of their names. Run logs what it finds when it begins, each once, and tells of
+// it as an EventWarning, except that a consumer with the default of three retries may
+// retry at once without a word. LeaseTooShort is logged and told of when it is seen,
+// once for each queue.
 //
 // Errors: ctx's and the store's.
 func (b *Broker) Lint(ctx context.Context) ([]Warning, error) {

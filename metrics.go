@@ -69,11 +69,12 @@ type Stats struct {
 	EmptyPulls  uint64 // of those, that found nothing
 	// FailedBatches are invocations that ended in an error, a panic, or too late.
 	FailedBatches uint64
-	// Ops are operations as Cloudflare bills them: one for each started 64 KB of
-	// a message that is written (to a dead-letter queue too), read (each delivery, and
-	// a pull that finds nothing) or deleted (by an acknowledgement, by retention, or because
-	// no attempts are left). A Redrive writes, too, counted where the letters were. Of the
-	// expired only their sum is known: they count as if it were in as few messages as can be.
+	// Ops are operations as Cloudflare bills them: one for each started 64 KB of a
+	// message that is written (to a dead-letter queue too), read (each delivery, and a
+	// pull that finds nothing) or deleted (by an acknowledgement, by retention, or
+	// because no attempts are left). A Redrive writes, too, counted where the letters
+	// were. Of the expired only their sum is known: they count as if it were in as few
+	// messages as can be.
 	Ops struct{ Write, Read, Delete uint64 }
 	// Outcomes divide the reads that were settled by what came of them.
 	Outcomes struct {
@@ -92,8 +93,8 @@ type Stats struct {
 	Over time.Duration
 }
 
-// Add adds the counts of another queue of the same broker, for [EstimateBill]. Of what is no count,
-// Running and Limit are added too, Lag is the longer, and LastScale stays.
+// Add adds the counts of another queue of the same broker, for [EstimateBill]. Of what
+// is no count, Running and Limit are added too, Lag is the longer, and LastScale stays.
 func (s Stats) Add(t Stats) Stats {
 	for _, x := range [...]struct {
 		to *uint64

@@ -96,8 +96,9 @@ func (q *Queue[T]) PullConsumer(cfg PullConfig) (*PullConsumer[T], error) {
 // there are none. What it returns is leased for VisibilityTimeout: decide with the
 // messages' Ack and Retry, and then call Settle.
 //
-// Errors: [ErrDeliveryPaused], [ErrNotPullConsumer] when the queue is not pulled from any
-// more or this consumer was stopped, [ErrQueueNotFound], [ErrBrokerClosed], ctx's and the store's.
+// Errors: [ErrDeliveryPaused], [ErrNotPullConsumer] when the queue is not pulled from
+// any more or this consumer was stopped, [ErrQueueNotFound], [ErrBrokerClosed], ctx's
+// and the store's.
 func (p *PullConsumer[T]) Pull(ctx context.Context) (*PulledBatch[T], error) {
 	batch, err := p.lease(ctx, 0)
 	if err == nil {
@@ -128,9 +129,9 @@ func (p *PullConsumer[T]) lease(ctx context.Context, wait time.Duration) (*Pulle
 }
 
 // Stop ends the loops of Batches and removes the consumer from the queue, also for other
-// processes. Batches that were pulled can still be settled, within their visibility; a loop's turn that is under way ends as it
-// would. After a shutdown of the broker Stop does nothing, nor when it has been called
-// before and did not fail.
+// processes. Batches that were pulled can still be settled, within their visibility; a
+// loop's turn that is under way ends as it would. After a shutdown of the broker Stop
+// does nothing, nor when it has been called before and did not fail.
 func (p *PullConsumer[T]) Stop(ctx context.Context) error {
 	p.end()
 	if !p.left.CompareAndSwap(false, true) {

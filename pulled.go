@@ -51,8 +51,8 @@ func (b *PulledBatch[T]) RetryAll(opts ...RetryOption) {
 // Settle settles the messages that are decided and that no earlier Settle has settled;
 // undecided ones stay leased. It may be called again, also after an error. A message
 // whose lease has run out is settled all the same while nobody else has it. If somebody
-// has, or it is gone, that is no error: the result has a warning under the message's ID, and
-// nothing happens to the message.
+// has, or it is gone, that is no error: the result has a warning under the message's ID,
+// and nothing happens to the message.
 //
 // Errors: [ErrQueueNotFound], [ErrBrokerClosed], ctx's and the store's. With an error a
 // part may have been settled.

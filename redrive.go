@@ -20,8 +20,8 @@ import (
 // moves all.
 type RedriveConfig struct {
 	// Filter reports whether a letter is to be moved. Nil: all. It may look at
-	// [PeekedMessage.DeadLetter], is called once for each letter, up to 100 letters ahead of
-	// the move, and must not change what it gets.
+	// [PeekedMessage.DeadLetter], is called once for each letter, up to 100 letters
+	// ahead of the move, and must not change what it gets.
 	Filter func(PeekedMessage) bool
 	// Max is the largest number of messages to move. 0: no bound.
 	Max int
@@ -42,17 +42,17 @@ const redrivePage = 100
 // attempt, are dead letters no more, and their retention counts from now.
 //
 // It moves what is in the queue when it begins: letters that die, again or for the first
-// time, while it runs stay for the next call. So do messages that are with a consumer of the
-// dead-letter queue or come back from one meanwhile, and, with to "", messages that are no dead
-// letters. Each is moved at once or not at all (see [store.Guarantee], AtomicMove), so when ctx
-// ends or an error comes nothing is lost, and calling it again goes on. After an error of
-// the store a few more may have been moved than it says.
+// time, while it runs stay for the next call. So do messages that are with a consumer of
+// the dead-letter queue or come back from one meanwhile, and, with to "", messages that
+// are no dead letters. Each is moved at once or not at all (see [store.Guarantee],
+// AtomicMove), so when ctx ends or an error comes nothing is lost, and calling it again
+// goes on. After an error of the store a few more may have been moved than it says.
 //
 // While it runs it takes about 20 bytes of memory for each letter.
 //
-// Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueNotFound] for from or to; with to "" also,
-// after all others are moved, when letters stay because their queue is gone; a panic of Filter,
-// [ErrBrokerClosed], ctx's and the store's.
+// Errors: [ErrInvalidQueueName], [ErrInvalidConfig], [ErrQueueNotFound] for from or to;
+// with to "" also, after all others are moved, when letters stay because their queue is
+// gone; a panic of Filter, [ErrBrokerClosed], ctx's and the store's.
 func (b *Broker) Redrive(ctx context.Context, from, to string, cfg RedriveConfig) (int, error) {
 	if err := b.mayChange(from); err != nil {
 		return 0, err
@@ -84,9 +84,9 @@ type redrive struct {
 	began    time.Time
 	next     time.Time // when a message may be moved, if there is a rate; zero: at once
 	moved    int
-	// The letters that were looked at, by the random halves of their IDs. One may come up again: it
-	// dies once more within the same tick of the clock, or on a machine whose clock is behind; or a
-	// consumer of the dead-letter queue gives it back.
+	// The letters that were looked at, by the random halves of their IDs. One may come
+	// up again: it dies once more within the same tick of the clock, or on a machine
+	// whose clock is behind; or a consumer of the dead-letter queue gives it back.
 	seen map[uint64]struct{}
 	gone map[string]int // letters whose queue does not exist, by its name
 }
@@ -272,8 +272,8 @@ func (x *redrive) note(t *transfer, at time.Time) {
 	}
 }
 
-// pace waits until n more messages may be moved. The time counts from the last ones, not from
-// the beginning: after a delay there is no burst.
+// pace waits until n more messages may be moved. The time counts from the last ones, not
+// from the beginning: after a delay there is no burst.
 func (x *redrive) pace(ctx context.Context, n int) error {
 	if x.cfg.PerSecond == 0 {
 		return nil
@@ -307,8 +307,8 @@ func (x *redrive) left() error {
 // letter.
 func (m *PeekedMessage) DeadLetter() (DeadLetter, bool) { return deadLetterOf(m.Headers) }
 
-// withoutDeath encodes the message's headers without those of a dead letter. It is nil, which
-// keeps them as they are, if the message is none.
+// withoutDeath encodes the message's headers without those of a dead letter. It is nil,
+// which keeps them as they are, if the message is none.
 func (m *PeekedMessage) withoutDeath() []byte {
 	if _, dead := m.DeadLetter(); !dead {
 		return nil

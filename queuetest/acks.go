@@ -23,11 +23,12 @@ const NoImplicitAcks AckRule = 1
 // CheckAcks fails the test when a call on a message or a batch has no effect: a second
 // Ack of one message, a call against an earlier one, and any after the message or the
 // handler's batch was settled. With rules it also fails it when those are broken. Each
-// violation is reported once, when it happens, with the queue, the message and the call; the
-// test goes on.
+// violation is reported once, when it happens, with the queue, the message and the call;
+// the test goes on.
 //
-// No violation are an Ack after AckAll, even a second one, AckAll after an Ack or a Retry of some of the
-// messages, and a second Retry or RetryAll, which replaces the delay.
+// No violation are an Ack after AckAll, even a second one, AckAll after an Ack or a
+// Retry of some of the messages, and a second Retry or RetryAll, which replaces the
+// delay.
 //
 // It watches all batches that are delivered from now on until the test ends. Call it
 // before [Start], so that it also sees what is delivered while the broker shuts down.

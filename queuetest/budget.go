@@ -10,8 +10,8 @@ import (
 )
 
 // AssertBudget fails the test if a month like the time since the broker was made would
-// cost more than most, in the price's currency, and shows the bill. It bills the
-// queues together; none: all of the broker, without those that were deleted. Reports whether
+// cost more than most, in the price's currency, and shows the bill. It bills the queues
+// together; none: all of the broker, without those that were deleted. Reports whether
 // all is well; the test goes on.
 //
 // What the time covers is up to the test: in a synctest bubble, a virtual hour of

@@ -148,6 +148,7 @@ func (s *FaultStore) suffers(queue string, m *message, attempt int) fault {
 // of the messages. Then it has given them back: what nobody has seen is no attempt.
 func (s *FaultStore) refuse(ctx context.Context, queue string, found []store.Delivery) bool {
 	faults := make([]fault, len(found))
+	answered := make([]int, len(found)) // as it was
 	back := make([]store.Outcome, len(found))
 	fails := false
 	s.mu.Lock()
@@ -162,26 +163,33 @@ func (s *FaultStore) refuse(ctx context.Context, queue string, found []store.Del
 			fails = true
 		case leaseRefused:
 			fails = true
+		default:
+			continue
 		}
+		answered[i], m.answered = m.answered, d.Attempts
+		m.charge(faults[i])
 	}
 	s.mu.Unlock()
 	if !fails {
 		return false
 	}
-	if _, err := s.inner.Settle(ctx, queue, back); err != nil {
-		return false
-	}
+	_, err := s.inner.Settle(ctx, queue, back)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range faults {
-		if f == leaseRefused || f == leaseUnanswered {
-			d := &found[i]
-			m := s.messages[d.ID]
-			m.answered = d.Attempts
-			s.note(f, queue, m, d.Attempts)
+		if f != leaseRefused && f != leaseUnanswered {
+			continue
 		}
+		d := &found[i]
+		m := s.messages[d.ID]
+		if err == nil {
+			s.note(f, queue, m, d.Attempts)
+			continue
+		}
+		m.answered = answered[i]
+		m.refund(f, queue)
 	}
-	return true
+	return err == nil
 }
 
 // hand cuts leases short and remembers who has what.
@@ -197,6 +205,7 @@ func (s *FaultStore) hand(ctx context.Context, queue string, found []store.Deliv
 		if x.fault == expire {
 			cuts = append(cuts, store.Outcome{Lease: d.Lease, Verb: store.Extend, Delay: s.leftover(queue, m, d.Attempts)})
 			cut = append(cut, x)
+			m.charge(expire)
 		}
 	}
 	s.mu.Unlock()
@@ -209,6 +218,7 @@ func (s *FaultStore) hand(ctx context.Context, queue string, found []store.Deliv
 	for i, x := range cut {
 		if err != nil || slices.Contains(lost, i) {
 			x.fault = noFault
+			x.message.refund(expire, queue)
 		} else {
 			s.note(expire, queue, x.message, x.attempt)
 		}

@@ -80,12 +80,24 @@ func (e incident) String() string {
 	return fmt.Sprintf("%v: message %d of %s, attempt %d: %v", e.at, e.message.number, where, e.attempt, e.fault)
 }
 
-// note records a fault that has happened, and the attempt it costs. The caller holds
-// mu.
-func (s *FaultStore) note(f fault, queue string, m *message, attempt int) {
+// charge counts the attempt that a fault costs. Order: before the inner store is told,
+// since from then on another goroutine may lease the message, and the next fault depends on
+// the count. The caller holds the store's mu.
+func (m *message) charge(f fault) {
 	if f.costs() {
 		m.spent++
 	}
+}
+
+// refund takes back what was charged for a fault that has not come to pass in a queue.
+func (m *message) refund(f fault, queue string) {
+	if f.costs() && m.queue == queue { // else it has a new count by now
+		m.spent--
+	}
+}
+
+// note records a fault that has happened. The caller holds mu.
+func (s *FaultStore) note(f fault, queue string, m *message, attempt int) {
 	s.log = append(s.log, incident{time.Since(s.began), queue, *m, attempt, f})
 }
 

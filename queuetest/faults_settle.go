@@ -17,7 +17,8 @@ func (s *FaultStore) Settle(ctx context.Context, queue string, outcomes []store.
 	x := s.tamper(queue, outcomes)
 	lost, err := s.inner.Settle(ctx, queue, x.list)
 	if err != nil {
-		return nil, err // x has changed nothing: a repeated call decides the same
+		x.withdraw()
+		return nil, err
 	}
 	return x.conclude(lost)
 }
@@ -30,6 +31,7 @@ type tampering struct {
 	list     []store.Outcome // as the inner store gets them
 	index    []int           // in outcomes, of those in list
 	lost     []int           // of those that it does not get
+	charged  []*delivery     // by index in list: has cost an attempt; nil: has not
 	refused  []*delivery     // what an unavailable store does not settle
 	fails    bool            // the store is unavailable
 }
@@ -51,6 +53,7 @@ func (s *FaultStore) tamper(queue string, outcomes []store.Outcome) *tampering {
 	}
 	for i, o := range outcomes {
 		f := noFault
+		var charged *delivery
 		d := s.leases[o.Lease]
 		if d != nil {
 			f = d.fault
@@ -64,12 +67,34 @@ func (s *FaultStore) tamper(queue string, outcomes []store.Outcome) *tampering {
 			continue // it comes with the next call
 		case f == crash && final(o.Verb):
 			o = store.Outcome{Lease: o.Lease, Verb: store.Retry, Delay: s.leftover(queue, d.message, d.attempt)}
+			charged = d
 		case f == duplicate && o.Verb == store.Ack:
 			o = store.Outcome{Lease: o.Lease, Verb: store.Retry}
+			charged = d
 		}
-		x.list, x.index = append(x.list, o), append(x.index, i)
+		if charged != nil {
+			d.message.charge(f)
+		}
+		x.list, x.index, x.charged = append(x.list, o), append(x.index, i), append(x.charged, charged)
 	}
 	return x
+}
+
+// withdraw takes back what was charged for a settlement that has failed: a repeated
+// call decides the same.
+func (x *tampering) withdraw() {
+	x.store.mu.Lock()
+	defer x.store.mu.Unlock()
+	for i := range x.charged {
+		x.refund(i)
+	}
+}
+
+// refund takes back what was charged for the outcome at i of list, if anything.
+func (x *tampering) refund(i int) {
+	if d := x.charged[i]; d != nil {
+		d.message.refund(d.fault, x.queue)
+	}
 }
 
 // final reports whether a verb says what becomes of a message that was handled.
@@ -85,6 +110,7 @@ func (x *tampering) conclude(lost []int) ([]int, error) {
 		o := &x.outcomes[at]
 		d := s.leases[o.Lease]
 		if slices.Contains(lost, i) {
+			x.refund(i)
 			delete(s.leases, o.Lease) // else a repeated call would fail again
 			x.lost = append(x.lost, at)
 			continue

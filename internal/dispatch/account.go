@@ -62,9 +62,7 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 		if len(lost) > 0 && lost[0] == i {
 			lost = lost[1:]
 			t.Lost++
-			if !r.returned {
-				s.Log.Warn(r.lostText(), "message_id", idText(d.ID), "attempts", d.Attempts)
-			}
+			s.logLost(r, d)
 			s.observe(r, Happening{Kind: LeaseLost, Delivery: d, Err: r.lostErr()})
 			continue
 		}
@@ -119,11 +117,15 @@ func (r *ruling) lostErr() error {
 	return nil
 }
 
-func (r *ruling) lostText() string {
-	if r.unsure {
-		return "the store's answer was lost: the message is settled, or delivered again"
+func (s *Settler) logLost(r *ruling, d *store.Delivery) {
+	attrs := []any{"message_id", idText(d.ID), "attempts", d.Attempts}
+	switch {
+	case r.returned:
+	case r.unsure:
+		s.Log.Warn("the store's answer was lost: the message is settled, or delivered again", attrs...)
+	default:
+		s.Log.Warn("lease lost: the message is delivered again", attrs...)
 	}
-	return "lease lost: the message is delivered again"
 }
 
 func (s *Settler) observe(r *ruling, h Happening) {

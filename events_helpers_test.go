@@ -32,9 +32,11 @@ type eventsReader struct {
 	ended bool
 }
 
-// eventsOf reads events until the test ends.
+// eventsOf reads events until the test ends. It is called in a bubble: what has happened
+// before may still be told by the goroutine that follows the store.
 func eventsOf(t *testing.T, b *inproq.Broker, kinds ...inproq.EventKind) *eventsReader {
 	t.Helper()
+	synctest.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &eventsReader{began: time.Now()}
 	events := b.Events(ctx, kinds...)

@@ -109,7 +109,7 @@ func (c *catalog) sync(ctx context.Context) error { return c.await(ctx, 0) }
 // await fetches what has changed, and waits for a change if nothing did.
 func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	c.mu.Lock()
-	after, listed := c.complete, c.listed
+	after := c.complete
 	c.mu.Unlock()
 	changes, upTo, err := c.store.Queues(ctx, after, wait)
 	if err != nil {
@@ -118,6 +118,7 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	type change struct{ before, after store.Queue }
 	var fresh []change
 	c.mu.Lock()
+	listed := c.listed
 	c.listed = true
 	// When another sync was faster, it knows all that this one does.
 	if upTo > c.complete {

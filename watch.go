@@ -17,8 +17,9 @@ const (
 // watch follows the changes that others make in the store, until ctx ends.
 func (b *Broker) watch(ctx context.Context) {
 	wait := firstWatchWait
+	patience := time.Duration(0) // first a list: what comes after it is a change
 	for {
-		err := b.catalog.await(ctx, -1)
+		err := b.catalog.await(ctx, patience)
 		switch {
 		case ctx.Err() != nil || errors.Is(err, store.ErrClosed):
 			return
@@ -26,7 +27,7 @@ func (b *Broker) watch(ctx context.Context) {
 			if wait > firstWatchWait {
 				b.log.Info("store call works again", "call", "Queues")
 			}
-			wait = firstWatchWait
+			wait, patience = firstWatchWait, -1
 			continue
 		case wait == firstWatchWait:
 			b.log.Error("store call failed, trying again", "call", "Queues", "err", err)

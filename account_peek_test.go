@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproq/inproq"
+	"github.com/inproq/inproq/store"
 )
 
 func accountPeek(t *testing.T, b *inproq.Broker, after string, limit int) (bodies []string, last string) {
@@ -186,5 +187,31 @@ func TestPurgeMessagesDeletesSingleOnes(t *testing.T) {
 		assert.EqualValues(t, 2, s.Acked, "a purge is no acknowledgement")
 		assert.Zero(t, s.LeasesLost)
 		require.NoError(t, run.stop())
+	})
+}
+
+// A store that is unavailable for a moment is asked again.
+func TestPurgeMessagesWhenTheStoreIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &pullStore{Store: accountStore(t)}
+		b := accountBroker(t, inproq.Config{Store: st})
+		q := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		accountSend(t, q, "a", "b")
+		found, err := b.Peek(t.Context(), "q", 1)
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		st.set(nil, pullFails(2, store.ErrUnavailable))
+		warnings, err := b.PurgeMessages(t.Context(), "q", []string{found[0].Ref})
+		require.NoError(t, err)
+		assert.Empty(t, warnings)
+		bodies, _ := accountPeek(t, b, "", 10)
+		assert.Equal(t, []string{"b"}, bodies)
+
+		st.set(nil, pullFails(-1, store.ErrUnavailable))
+		began := time.Now()
+		_, err = b.PurgeMessages(t.Context(), "q", []string{found[0].Ref})
+		require.ErrorIs(t, err, store.ErrUnavailable)
+		assert.LessOrEqual(t, time.Since(began), 10*time.Second, "not forever")
+		st.set(nil, nil)
 	})
 }

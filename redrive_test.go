@@ -150,8 +150,7 @@ func TestRedriveFilterPanics(t *testing.T) {
 			}
 			return true
 		}})
-		require.ErrorContains(t, err, "filter of a redrive")
-		require.ErrorContains(t, err, "no glasses")
+		require.EqualError(t, err, "inproq: the filter of a redrive panicked: no glasses")
 		assert.Equal(t, 100, n, "a page")
 		assert.Equal(t, 100, accountCount(t, b, "jobs"))
 		assert.Equal(t, 150, accountCount(t, b, redriveDead))

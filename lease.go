@@ -175,6 +175,8 @@ type settlingLeases struct {
 }
 
 func (x *settlingLeases) gather(pulled bool, req *SettleRequest) error {
+	n := len(req.Acks) + len(req.Retries) + len(req.Extends)
+	x.decisions, x.ids = make([]dispatch.Decision, 0, n), make([]string, 0, n)
 	if !pulled {
 		x.tokens = nil
 	}

@@ -95,8 +95,8 @@ func (b *Pulled) Release(ctx context.Context) {
 func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	s := b.settler
 	r := ruling{watched: b.watched, at: beginning(b.watched), returned: true}
-	var which []int
-	var verdicts []settlement.Verdict
+	which := make([]int, 0, len(b.state))
+	retries := make(map[int]settlement.Verdict) // by place in which
 	b.states.Lock()
 	extended := b.extended
 	for i := range b.state {
@@ -107,18 +107,29 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 		if !decided {
 			continue
 		}
+		if v.Retry {
+			retries[len(which)] = v
+		}
 		b.state[i] = settling
-		which, verdicts = append(which, i), append(verdicts, v)
+		which = append(which, i)
 	}
 	b.states.Unlock()
 	if len(which) == 0 {
 		return Tally{}, nil, nil
 	}
-	ds := make([]store.Delivery, len(which))
-	for k, i := range which {
-		ds[k] = b.Deliveries[i]
-		if verdicts[k].Retry {
-			s.retry(&r, &b.settings, &ds[k], verdicts[k])
+	ds := b.Deliveries
+	if len(which) < len(ds) {
+		ds = make([]store.Delivery, len(which))
+		for k, i := range which {
+			ds[k] = b.Deliveries[i]
+		}
+	} else {
+		r.units = b.sum.units
+	}
+	r.list = make([]store.Outcome, 0, len(ds))
+	for k := range ds {
+		if v, ok := retries[k]; ok {
+			s.retry(&r, &b.settings, &ds[k], v)
 		} else {
 			r.ack(ds[k].Lease)
 		}

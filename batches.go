@@ -123,7 +123,7 @@ func (p *PullConsumer[T]) turn(ctx context.Context, batch *PulledBatch[T], yield
 	defer cancel()
 	res, err := batch.Settle(ctx)
 	if len(res.Warnings) > 0 {
-		p.ep.broker.log.Warn("leases lost: the messages are delivered again", "queue", p.ep.name, "messages", len(res.Warnings))
+		p.ep.broker.log.Warn("leases lost: the messages are delivered again, or were settled by a call whose answer was lost", "queue", p.ep.name, "messages", len(res.Warnings))
 	}
 	if err != nil && !more {
 		p.ep.broker.log.Error("batch not settled: its messages will be delivered again", "queue", p.ep.name, "err", err)

@@ -131,12 +131,14 @@ func (ep *endpoint) lintVisibility(visibility time.Duration) []Warning {
 // warnOverdue warns that a lease is too short, once. It is called when that has shown.
 func (ep *endpoint) warnOverdue() {
 	p := ep.currentPolicy()
-	if p == nil || p.consumer == nil || !ep.warned.CompareAndSwap(false, true) {
+	if p == nil || p.consumer == nil || ep.warned.Load() {
 		return
 	}
 	r := &record{Queue: store.Queue{Name: ep.name}, settings: settings{Consumer: p.consumer}}
 	for _, w := range ep.broker.lintLease(r) {
-		ep.broker.warnOf(w)
+		if ep.warned.CompareAndSwap(false, true) {
+			ep.broker.warnOf(w)
+		}
 	}
 }
 
@@ -151,6 +153,9 @@ func (b *Broker) lintAtRun(ctx context.Context) {
 	for _, w := range found {
 		if w.Rule == RetriesAtOnce && b.retriesByDefault(w.Queue) {
 			continue // a warning that everybody gets is one that nobody reads
+		}
+		if w.Rule == LeaseTooShort && !b.endpoint(w.Queue).warned.CompareAndSwap(false, true) {
+			continue // it was, when it was seen
 		}
 		b.warnOf(w)
 	}

@@ -81,3 +81,47 @@ func TestLeaseTooShortForAPullIsToldOnce(t *testing.T) {
 		assert.Len(t, log.find("hardly meant"), 1)
 	})
 }
+
+// What was seen before Run is not told again by it.
+func TestLeaseTooShortIsToldOnceAlsoByRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log consumeLog
+		b := accountBroker(t, inproq.Config{Logger: slog.New(consumeLogHandler{log: &log})})
+		q := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		p := pullConsumer(t, q, inproq.PullConfig{VisibilityTimeout: 30 * time.Second})
+		accountSend(t, q, "x")
+		batch := pullNow(t, p)
+		batch.AckAll()
+		time.Sleep(time.Minute)
+		pullSettle(t, batch)
+		queuetest.Start(t, b)
+		synctest.Wait()
+		assert.Len(t, log.find("hardly meant"), 1)
+	})
+}
+
+// A lease that is long enough by now is not told of, and one that is seen later is.
+func TestLeaseTooShortIsNotUsedUpByASettingThatHasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log consumeLog
+		b := accountBroker(t, inproq.Config{Logger: slog.New(consumeLogHandler{log: &log})})
+		q := accountDeclare(t, b, "q", inproq.QueueConfig{})
+		p := pullConsumer(t, q, inproq.PullConfig{VisibilityTimeout: 30 * time.Second})
+		hold := func(d time.Duration, meanwhile func()) {
+			accountSend(t, q, "x")
+			batch := pullNow(t, p)
+			batch.AckAll()
+			meanwhile()
+			time.Sleep(d)
+			pullSettle(t, batch)
+		}
+		hold(time.Minute, func() {
+			v := 2 * time.Minute
+			_, err := b.UpdateConsumer(t.Context(), "q", inproq.ConsumerUpdate{VisibilityTimeout: &v})
+			require.NoError(t, err)
+		})
+		assert.Empty(t, log.find("hardly meant"))
+		hold(time.Hour, func() {}) // far beyond two minutes
+		assert.Len(t, log.find("hardly meant"), 1)
+	})
+}

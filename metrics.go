@@ -63,10 +63,12 @@ type Stats struct {
 	// queue that is older than the broker they count from when it first asked the store.
 	Expired     uint64
 	Undecodable uint64 // deliveries withheld because their bodies do not decode
-	LeasesLost  uint64 // settled too late: the message is delivered again
-	Batches     uint64 // invocations of the handler
-	Pulls       uint64 // by pull consumers
-	EmptyPulls  uint64 // of those, that found nothing
+	// LeasesLost were settled too late, so that the message is delivered again; or by a
+	// call whose answer was lost, and then by another.
+	LeasesLost uint64
+	Batches    uint64 // invocations of the handler
+	Pulls      uint64 // by pull consumers
+	EmptyPulls uint64 // of those, that found nothing
 	// FailedBatches are invocations that ended in an error, a panic, or too late.
 	FailedBatches uint64
 	// Ops are operations as Cloudflare bills them: one for each started 64 KB of a

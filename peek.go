@@ -97,11 +97,15 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 		}
 		outcomes, named = append(outcomes, store.Outcome{Lease: lease, Verb: store.Ack}), append(named, ref)
 	}
-	lost, err := b.settle(ctx, name, outcomes)
+	lost, unsure, err := b.settle(ctx, name, outcomes)
 	if err != nil {
 		return nil, fromStore(err, name)
 	}
 	for _, i := range lost {
+		if unsure {
+			warn(named[i], "the store's answer was lost: the message is deleted now, or was gone or with a consumer")
+			continue
+		}
 		warn(named[i], "the message is gone or with a consumer")
 	}
 	b.notePurged(name, MessageID{}, int64(len(outcomes)-len(lost)))
@@ -109,8 +113,8 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 }
 
 // settle settles outcomes that no consumer decides. It tries again while the store is
-// unavailable.
-func (b *Broker) settle(ctx context.Context, name string, list []store.Outcome) (lost []int, err error) {
+// unavailable, and reports unsure when it did: what is lost then may have been settled.
+func (b *Broker) settle(ctx context.Context, name string, list []store.Outcome) (lost []int, unsure bool, err error) {
 	s := *b.endpoint(name).settler()
 	s.EnsureQueue = nil // a destination that is gone is an error here
 	return s.Settle(ctx, list)

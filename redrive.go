@@ -72,7 +72,15 @@ func (b *Broker) Redrive(ctx context.Context, from, to string, cfg RedriveConfig
 			return 0, err
 		}
 	}
-	err := x.run(ctx)
+	if b.local != nil {
+		x.beganThere = b.local.Now()
+	}
+	st, err := b.stats(ctx, from)
+	if err != nil {
+		return 0, err
+	}
+	x.most = st.Messages
+	err = x.run(ctx)
 	return x.moved, errors.Join(err, x.left())
 }
 
@@ -82,8 +90,11 @@ type redrive struct {
 	from, to string
 	cfg      RedriveConfig
 	began    time.Time
-	next     time.Time // when a message may be moved, if there is a rate; zero: at once
-	moved    int
+	// The same on the store's clock, and how many messages there were: no more are
+	// looked at, whatever others send. Negative: the store cannot tell.
+	beganThere, most int64
+	next             time.Time // when a message may be moved, if there is a rate; zero: at once
+	moved            int
 	// The letters that were looked at, by the random halves of their IDs. One may come
 	// up again: it dies once more within the same tick of the clock, or on a machine
 	// whose clock is behind; or a consumer of the dead-letter queue gives it back.
@@ -111,7 +122,7 @@ func (x *redrive) run(ctx context.Context) error {
 				return err
 			}
 		}
-		if x.cfg.Max > 0 && x.moved >= x.cfg.Max {
+		if x.cfg.Max > 0 && x.moved >= x.cfg.Max || x.most >= 0 && int64(len(x.seen)) >= x.most {
 			return nil
 		}
 		ref = page[looked-1].Ref // behind which the next page begins, though that message may be gone
@@ -147,7 +158,7 @@ func (x *redrive) choose(ctx context.Context, page []PeekedMessage) (list []tran
 			continue
 		}
 		letter, dead := m.DeadLetter()
-		if came := m.Timestamp; dead && letter.Time.After(x.began) || !dead && came.After(x.began) {
+		if dead && letter.Time.After(x.began) || !dead && x.isLater(m) {
 			continue // it died again, or has just come
 		}
 		to := x.to
@@ -195,6 +206,12 @@ func (x *redrive) exists(ctx context.Context, name string, asked map[string]bool
 	return err == nil, nil
 }
 
+// isLater reports whether a message that is no letter was sent after the redrive began,
+// by the store's clock, if that can be read.
+func (x *redrive) isLater(m *PeekedMessage) bool {
+	return x.broker.local != nil && m.Timestamp.UnixNano() > x.beganThere
+}
+
 // isNew reports whether a message has not been looked at before.
 func (x *redrive) isNew(id MessageID) bool {
 	key := binary.LittleEndian.Uint64(id[8:])
@@ -220,7 +237,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 		outcomes[i] = store.Outcome{Lease: ref, Verb: store.Move, To: t.to, Renew: true, Headers: t.letter.withoutDeath()}
 	}
 	at := time.Now()
-	lost, err := x.broker.settle(ctx, x.from, outcomes)
+	lost, unsure, err := x.broker.settle(ctx, x.from, outcomes)
 	switch {
 	case errors.Is(err, store.ErrQueueNotFound) && x.to == "":
 		return x.moveOneByOne(ctx, list, outcomes) // one of their queues has just been deleted
@@ -235,6 +252,9 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 			x.note(&list[i], at)
 		}
 	}
+	if unsure && len(lost) > 0 {
+		return fmt.Errorf("inproq: queue %q: the answer about %d letters was lost: %w", x.from, len(lost), store.ErrUnavailable)
+	}
 	return nil
 }
 
@@ -242,7 +262,7 @@ func (x *redrive) move(ctx context.Context, list []transfer) error {
 func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []store.Outcome) error {
 	for i := range list {
 		at := time.Now()
-		lost, err := x.broker.settle(ctx, x.from, outcomes[i:i+1])
+		lost, unsure, err := x.broker.settle(ctx, x.from, outcomes[i:i+1])
 		switch {
 		case errors.Is(err, store.ErrQueueNotFound):
 			if _, err := x.broker.lookUp(ctx, x.from); err != nil {
@@ -251,6 +271,8 @@ func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []
 			x.gone[list[i].to]++
 		case err != nil:
 			return fromStore(err, x.from)
+		case len(lost) > 0 && unsure:
+			return fmt.Errorf("inproq: queue %q: the answer about a letter was lost: %w", x.from, store.ErrUnavailable)
 		case len(lost) == 0:
 			x.note(&list[i], at)
 		}

@@ -60,7 +60,7 @@ func TestRedriveOfMessagesThatComeMeanwhile(t *testing.T) {
 }
 
 // A store that is unavailable for a moment is asked again. When only its answer was lost the letters
-// have been moved, which does not happen twice.
+// have been moved; that is an error, and they are not moved twice.
 func TestRedriveWhenTheStoreIsUnavailable(t *testing.T) {
 	down := fmt.Errorf("%w: connection reset", store.ErrUnavailable)
 	for name, applied := range map[string]bool{"the call is lost": false, "its answer is lost": true} {
@@ -80,12 +80,19 @@ func TestRedriveWhenTheStoreIsUnavailable(t *testing.T) {
 						return nil, down
 					}}
 				})
-				n, err := b.Redrive(t.Context(), redriveDead, "", inproq.RedriveConfig{})
-				require.NoError(t, err)
-				assert.Equal(t, 4, calls)
+				n, err := b.Redrive(t.Context(), redriveDead, "", inproq.RedriveConfig{Max: 200})
 				if !applied {
-					assert.Equal(t, 250, n)
+					require.NoError(t, err)
+					assert.Equal(t, 200, n)
+				} else { // the second hundred has been moved, but that is not known
+					require.ErrorIs(t, err, store.ErrUnavailable)
+					assert.Equal(t, 100, n)
 				}
+				assert.Equal(t, 3, calls)
+				assert.Len(t, redriveText(t, b, redriveDead), 50, "not one more than Max")
+				n, err = b.Redrive(t.Context(), redriveDead, "", inproq.RedriveConfig{})
+				require.NoError(t, err)
+				assert.Equal(t, 50, n)
 				assert.ElementsMatch(t, redriveBodies("jobs", 250), redriveText(t, b, "jobs"))
 				assert.Empty(t, redriveText(t, b, redriveDead))
 			})

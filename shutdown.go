@@ -55,9 +55,8 @@ func (b *Broker) endTurn() {
 	}
 }
 
-// awaitTurns waits for the turns that are under way, while grace lasts. It reports
-// whether there were any.
-func (b *Broker) awaitTurns(grace context.Context) bool {
+// awaitTurns waits for the turns that are under way, while grace lasts.
+func (b *Broker) awaitTurns(grace context.Context) {
 	b.mu.Lock()
 	n := b.turns
 	if n > 0 && b.turnsOver == nil {
@@ -66,13 +65,12 @@ func (b *Broker) awaitTurns(grace context.Context) bool {
 	over := b.turnsOver
 	b.mu.Unlock()
 	if n == 0 {
-		return false
+		return
 	}
 	select {
 	case <-over:
 	case <-grace.Done():
 	}
-	return true
 }
 
 // endAll lets handlers and turns finish, side by side.
@@ -94,7 +92,14 @@ func (b *Broker) endAll(grace context.Context) error {
 // drain delivers all that is ready in the broker's own store. Handlers of one
 // queue may send to another, so it goes on until a round over all queues has
 // delivered nothing.
+//
+// Turns of loops over pulled batches come first: they may send too, and wait for what
+// handlers do. Meanwhile batches leave at once, but the engines wait for more.
 func (b *Broker) drain(grace context.Context) {
+	for _, c := range b.consumers() {
+		c.engine.Hurry()
+	}
+	b.awaitTurns(grace)
 	for {
 		var delivered atomic.Uint64
 		var wg sync.WaitGroup
@@ -108,8 +113,8 @@ func (b *Broker) drain(grace context.Context) {
 		if grace.Err() != nil {
 			return
 		}
-		if delivered.Load() > 0 || b.awaitTurns(grace) {
-			continue // a turn may have sent something
+		if delivered.Load() > 0 {
+			continue
 		}
 		// No handler runs. Refuse sends, and look whether one came in between: it
 		// was accepted, so it is delivered.

@@ -89,6 +89,7 @@ type Engine struct {
 	mu        sync.Mutex
 	settings  Settings
 	phase     phase
+	hurried   bool            // batches do not wait to be full
 	held      int             // calls of Hold that have not been released
 	filling   bool            // a goroutine has the role of the filler
 	pending   bool            // one was started to take it, and has not run yet
@@ -165,6 +166,15 @@ func (e *Engine) Resume() {
 	defer e.mu.Unlock()
 	e.held--
 	e.fillIfFree()
+}
+
+// Hurry makes batches leave as soon as they have a message, from now on: before a Drain
+// that has to wait for others.
+func (e *Engine) Hurry() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hurried = true
+	e.disturb()
 }
 
 // Drain delivers what is ready, in batches that do not wait to be full, and

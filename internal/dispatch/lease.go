@@ -49,6 +49,9 @@ func (e *Engine) next() *Batch {
 			return nil
 		}
 		settings, fetch, drain := e.settings, e.fetch, e.phase == draining
+		if e.hurried {
+			settings.BatchTimeout = 0
+		}
 		e.mu.Unlock()
 
 		x := newScratch()

@@ -208,13 +208,14 @@ func (s *Settler) insist(ctx context.Context, list []store.Outcome) (lost []int,
 }
 
 // Settle settles outcomes that need no policy. A store that is unavailable is asked
-// again, for about ten seconds.
-func (s *Settler) Settle(ctx context.Context, list []store.Outcome) (lost []int, err error) {
+// again, for about ten seconds; then it reports unsure: what is lost may have been settled.
+func (s *Settler) Settle(ctx context.Context, list []store.Outcome) (lost []int, unsure bool, err error) {
 	lost, err = s.Store.Settle(ctx, s.Queue, list)
 	if errors.Is(err, store.ErrUnavailable) {
 		lost, _, err = s.insist(ctx, list)
+		unsure = true
 	}
-	return lost, err
+	return lost, unsure, err
 }
 
 // A Holding is a message that somebody holds, as far as the bearer of its lease

@@ -157,21 +157,30 @@ func (b *Broker) QueueByID(ctx context.Context, id string) (QueueInfo, error) {
 // which comes with a zero QueueInfo, the sequence ends.
 func (b *Broker) Queues(ctx context.Context) iter.Seq2[QueueInfo, error] {
 	return func(yield func(QueueInfo, error) bool) {
-		all, err := b.catalog.list(ctx)
+		all, err := b.records(ctx)
 		if err != nil {
-			if errors.Is(err, store.ErrClosed) {
-				err = fmt.Errorf("%w: %w", ErrBrokerClosed, err)
-			}
-			yield(QueueInfo{}, fmt.Errorf("inproq: list of queues: %w", err))
+			yield(QueueInfo{}, err)
 			return
 		}
-		slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.Name, b.Name) })
 		for _, r := range all {
 			if !yield(r.info(), nil) {
 				return
 			}
 		}
 	}
+}
+
+// records returns those of all queues, in the order of their names.
+func (b *Broker) records(ctx context.Context) ([]*record, error) {
+	all, err := b.catalog.list(ctx)
+	if err != nil {
+		if errors.Is(err, store.ErrClosed) {
+			err = fmt.Errorf("%w: %w", ErrBrokerClosed, err)
+		}
+		return nil, fmt.Errorf("inproq: list of queues: %w", err)
+	}
+	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
 }
 
 // PauseDelivery stops deliveries. When it has returned, no more batches go to
@@ -220,7 +229,7 @@ func (b *Broker) Purge(ctx context.Context, name string) error {
 	if err := b.store.Purge(ctx, name); err != nil {
 		return fromStore(err, name)
 	}
-	b.notePurged(name, MessageID{}, before.Messages-max(before.Leased, 0))
+	b.notePurged(name, before.Messages-max(before.Leased, 0))
 	return nil
 }
 

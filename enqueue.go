@@ -157,11 +157,7 @@ func (ep *endpoint) insist(ctx context.Context, msgs []store.Message, err error)
 	deadline := time.Now().Add(insistFor)
 	wait := 50 * time.Millisecond
 	for errors.Is(err, store.ErrUnavailable) && time.Now().Add(wait).Before(deadline) {
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !sleep(ctx, wait) {
 			return store.Stats{}, fmt.Errorf("%w, after: %w", ctx.Err(), err)
 		}
 		wait = min(2*wait, time.Second)

@@ -92,9 +92,9 @@ func (b *Broker) bindScripts(ctx context.Context) error {
 	if none {
 		return nil
 	}
-	all, err := b.catalog.list(ctx)
+	all, err := b.records(ctx)
 	if err != nil {
-		return fmt.Errorf("inproq: list of queues: %w", err)
+		return err
 	}
 	for _, r := range all {
 		b.bindScript(r)

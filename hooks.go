@@ -3,7 +3,6 @@ package inproq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -32,9 +31,9 @@ func (b *Broker) handled(ctx context.Context) ([]string, error) {
 	scripts := maps.Clone(b.scripts)
 	b.mu.Unlock()
 	if len(scripts) > 0 {
-		all, err := b.catalog.list(ctx)
+		all, err := b.records(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("inproq: list of queues: %w", err)
+			return nil, err
 		}
 		for _, r := range all {
 			if c := r.Consumer; c != nil && c.Kind == Worker && scripts[c.Name] != nil {

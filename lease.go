@@ -137,8 +137,11 @@ func (b *Broker) Settle(ctx context.Context, name string, req SettleRequest) (Se
 	if err != nil {
 		return SettleResult{}, err
 	}
-	x := settlingLeases{broker: b, tokens: leasetoken.NewCodec(r.LeaseKey), settings: r.settleSettings(), seen: make(map[string]bool)}
-	if err := x.gather(r.LeaseKey != nil, &req); err != nil {
+	x := settlingLeases{broker: b, settings: r.settleSettings(), seen: make(map[string]bool)}
+	if r.LeaseKey != nil {
+		x.tokens = leasetoken.NewCodec(r.LeaseKey)
+	}
+	if err := x.gather(&req); err != nil {
 		return SettleResult{}, fmt.Errorf("%w (queue %q)", err, name)
 	}
 	policy := x.settings.policy(&b.limits)
@@ -166,7 +169,7 @@ func (r *record) settleSettings() consumerSettings {
 // settlingLeases gathers what a SettleRequest asks for.
 type settlingLeases struct {
 	broker    *Broker
-	tokens    *leasetoken.Codec
+	tokens    *leasetoken.Codec // nil: the queue was never pulled from
 	settings  consumerSettings
 	seen      map[string]bool
 	decisions []dispatch.Decision
@@ -174,12 +177,9 @@ type settlingLeases struct {
 	res       SettleResult
 }
 
-func (x *settlingLeases) gather(pulled bool, req *SettleRequest) error {
+func (x *settlingLeases) gather(req *SettleRequest) error {
 	n := len(req.Acks) + len(req.Retries) + len(req.Extends)
 	x.decisions, x.ids = make([]dispatch.Decision, 0, n), make([]string, 0, n)
-	if !pulled {
-		x.tokens = nil
-	}
 	for _, id := range req.Acks {
 		x.add(id, dispatch.Decision{})
 	}

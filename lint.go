@@ -1,7 +1,6 @@
 package inproq
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +45,10 @@ const (
 //
 // Errors: ctx's and the store's.
 func (b *Broker) Lint(ctx context.Context) ([]Warning, error) {
-	all, err := b.catalog.list(ctx)
+	all, err := b.records(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("inproq: list of queues: %w", err)
+		return nil, err
 	}
-	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.Name, b.Name) })
 	byName := make(map[string]*record, len(all))
 	for _, r := range all {
 		byName[r.Name] = r

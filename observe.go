@@ -113,9 +113,9 @@ func (ep *endpoint) noteExpired(count, bytes int64) {
 }
 
 // notePurged tells of messages that an operator has deleted.
-func (b *Broker) notePurged(name string, id MessageID, count int64) {
+func (b *Broker) notePurged(name string, count int64) {
 	if count > 0 && b.events.wants(bitPurged) {
-		b.events.tell(&note{Event: Event{Kind: EventPurged, Time: time.Now(), Queue: name, Message: id, Count: count}})
+		b.events.tell(&note{Event: Event{Kind: EventPurged, Time: time.Now(), Queue: name, Count: count}})
 	}
 }
 

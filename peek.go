@@ -108,7 +108,7 @@ func (b *Broker) PurgeMessages(ctx context.Context, name string, refs []string) 
 		}
 		warn(named[i], "the message is gone or with a consumer")
 	}
-	b.notePurged(name, MessageID{}, int64(len(outcomes)-len(lost)))
+	b.notePurged(name, int64(len(outcomes)-len(lost)))
 	return warnings, nil
 }
 

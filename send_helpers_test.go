@@ -221,6 +221,10 @@ func (s *sendLocalStore) Inlet(queue string) (store.Inlet, error) {
 	return &sendInlet{in, s}, err
 }
 
+func (s *sendLocalStore) Outlet(queue string) (store.Outlet, error) {
+	return s.Store.(store.Local).Outlet(queue)
+}
+
 type sendInlet struct {
 	store.Inlet
 	store *sendLocalStore

@@ -274,6 +274,8 @@ type Local interface {
 	Now() int64
 	// Inlet returns a new inlet of a queue.
 	Inlet(queue string) (Inlet, error)
+	// Outlet returns an outlet of a queue.
+	Outlet(queue string) (Outlet, error)
 }
 
 // Inlet accepts single messages for one queue, until that is deleted; it stays
@@ -289,3 +291,14 @@ type Inlet interface {
 // the time of the oldest message in nanoseconds since 1970, zero if there was none.
 // All are best effort while others send too.
 type Receipt struct{ Messages, Bytes, Oldest int64 }
+
+// Outlet is the way out of one queue, until that is deleted; it stays useless when
+// the name is taken anew. Its calls return the queue's Stats too, as they are at
+// their end, which whoever delivers needs each time.
+type Outlet interface {
+	// Lease is that of the Store.
+	Lease(ctx context.Context, c Claim, buf []Delivery) ([]Delivery, Stats, error)
+	// Ack is Settle with an Ack of each message, by what Lease has returned. It is
+	// quickest for all messages of one Lease, in their order.
+	Ack(ctx context.Context, ds []Delivery) (lost []int, st Stats, err error)
+}

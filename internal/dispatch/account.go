@@ -37,6 +37,13 @@ func (c *Counters) begin(b *Batch) {
 	c.Lag.Store(int64(b.ctx.began.Sub(b.sum.first)))
 }
 
+// acked counts acknowledged messages.
+func (c *Counters) acked(n int, units uint64) {
+	c.Acked.Add(uint64(n))
+	c.DeleteOps.Add(units)
+	c.SuccessOps.Add(units)
+}
+
 // A Tally says with how many messages a settlement has done what.
 type Tally struct{ Acked, Retried, Moved, Dropped, Extended, Lost int }
 
@@ -46,9 +53,7 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 	c := s.Counters
 	if r.acked == len(r.list) && len(lost) == 0 && r.units > 0 && !r.watched.Has(Acked) { // by far the most
 		t.Acked = r.acked
-		c.Acked.Add(uint64(t.Acked))
-		c.DeleteOps.Add(r.units)
-		c.SuccessOps.Add(r.units)
+		c.acked(t.Acked, r.units)
 		return t
 	}
 	var writes, deletes, success, moved, failed uint64

@@ -28,7 +28,6 @@ type Batch struct {
 	settings Settings
 	ctx      invocation      // of the handler
 	detached context.Context // instead, in a batch without an engine
-	settling invocation      // of the settlement
 	log      *slog.Logger
 	counters *Counters
 	observer Observer
@@ -52,7 +51,11 @@ func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
 		observer: e.Observer,
 	}
 	b.sum = surveyOf(x.found)
-	b.Backlog = e.backlog(len(x.found), &b.sum)
+	if x.counted {
+		b.Backlog = remaining(x.after, len(x.found), &b.sum)
+	} else {
+		b.Backlog = e.backlog(len(x.found), &b.sum)
+	}
 	b.Init(len(x.found))
 	b.ctx.begin(e.work, s.MaxDuration)
 	return b

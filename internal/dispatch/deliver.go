@@ -133,8 +133,14 @@ func (e *Engine) conclude(b *Batch, outcome error) {
 		e.reportFailure(b, outcome)
 	}
 	e.lastBeat(b)
-	e.settle(b, outcome)
-	e.scale(b, outcome != nil)
+	after, counted := e.settle(b, outcome)
+	if !counted {
+		var err error
+		if after, err = e.cfg.Store.Stats(e.base, e.cfg.Queue); err != nil {
+			return // without figures the autoscaler has nothing to reconsider
+		}
+	}
+	e.scale(b, &after, outcome != nil)
 }
 
 // reportFailure logs a failed invocation, once, with all that is known.

@@ -81,6 +81,7 @@ type Engine struct {
 	log       *slog.Logger
 	wg        sync.WaitGroup // all goroutines of the engine
 	life      func()         // of one of them: fillAndRun
+	out       store.Outlet   // of the queue; nil: its store is not in this process
 
 	base   context.Context         // of settlements; never ends
 	work   context.Context         // of handlers; ends when Cancel is called
@@ -136,6 +137,9 @@ func (e *Engine) Start(ctx context.Context) {
 	e.work, e.cancel = context.WithCancelCause(e.base)
 	e.fetch, e.interrupt = context.WithCancel(e.base)
 	e.scaler = autoscale.New(time.Now())
+	if local, ok := e.cfg.Store.(store.Local); ok {
+		e.out, _ = local.Outlet(e.cfg.Queue) // gone already: the store will say so
+	}
 	e.phase = running
 	e.fillIfFree()
 }

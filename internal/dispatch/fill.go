@@ -14,6 +14,10 @@ import (
 // rest.
 func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) (err error) {
 	c := e.claim(s, drain)
+	if x.counted = e.out != nil; x.counted {
+		x.found, x.after, err = e.out.Lease(ctx, c, x.found[:0])
+		return err
+	}
 	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, c, x.found[:0])
 	if err == nil && e.guarantee.Partial && len(x.found) > 0 {
 		e.topUp(ctx, s, &c, x)
@@ -53,8 +57,11 @@ func (e *Engine) release(x *scratch) {
 // A scratch holds the buffers of a batch: what was leased, and how it is settled.
 // A handler never sees them.
 type scratch struct {
-	found []store.Delivery
-	list  []store.Outcome
+	found    []store.Delivery
+	counted  bool        // after is known
+	after    store.Stats // of the queue, when they were leased
+	list     []store.Outcome
+	settling invocation // of the settlement
 }
 
 // scratches are shared by all engines; they are plain memory.
@@ -66,6 +73,6 @@ func newScratch() *scratch { return scratches.Get().(*scratch) }
 func (x *scratch) free() {
 	clear(x.found)
 	clear(x.list)
-	x.found, x.list = x.found[:0], x.list[:0]
+	*x = scratch{found: x.found[:0], list: x.list[:0]}
 	scratches.Put(x)
 }

@@ -116,7 +116,11 @@ func (e *Engine) collect(ctx context.Context, s *Settings, drain bool, x *scratc
 		if err := e.fill(ctx, s, drain, x); err != nil || len(x.found) == 0 {
 			return err
 		}
-		if x.found = e.bury(s, x.found); len(x.found) > 0 {
+		n := len(x.found)
+		if x.found = e.bury(s, x.found); len(x.found) < n {
+			x.counted = false // not as it was then
+		}
+		if len(x.found) > 0 {
 			return nil
 		}
 	}

@@ -2,10 +2,21 @@ package dispatch
 
 import "github.com/inproq/inproq/store"
 
-// settle gives every message of a batch its verdict, in one call of the store.
-func (e *Engine) settle(b *Batch, outcome error) {
-	r := ruling{list: b.scratch.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
+// settle gives every message of a batch its verdict, in one call of the store. It
+// returns what the queue holds then, if the store has told.
+func (e *Engine) settle(b *Batch, outcome error) (after store.Stats, counted bool) {
 	record := b.Record()
+	x := b.scratch
+	x.settling.begin(e.base, settleTime)
+	defer x.settling.end()
+	if e.out != nil && !b.watched.Has(Acked) && record.AllAcked(outcome) {
+		lost, after, err := e.out.Ack(&x.settling, b.Deliveries)
+		if err == nil {
+			e.acked(b, lost)
+			return after, true
+		}
+	}
+	r := ruling{list: x.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
 	for i := range b.Deliveries {
 		d := &b.Deliveries[i]
 		if !record.Acked(i, outcome) {
@@ -17,14 +28,27 @@ func (e *Engine) settle(b *Batch, outcome error) {
 		}
 		r.ack(d.Lease)
 	}
-	b.scratch.list = r.list
-	b.settling.begin(e.base, settleTime)
-	defer b.settling.end()
-	lost, unsure, err := e.apply(&b.settling, r.list)
+	x.list = r.list
+	lost, unsure, err := e.apply(&x.settling, r.list)
 	if err == nil {
 		r.unsure = unsure
 		e.flowed(e.account(b.Deliveries, &r, lost))
 	}
+	return store.Stats{}, false
+}
+
+// acked does the books of a batch that was acknowledged as a whole.
+func (e *Engine) acked(b *Batch, lost []int) {
+	if len(lost) == 0 && b.sum.units > 0 {
+		e.Counters.acked(len(b.Deliveries), b.sum.units)
+		e.flowed(Tally{Acked: len(b.Deliveries)})
+		return
+	}
+	r := ruling{watched: b.watched, at: beginning(b.watched)}
+	for i := range b.Deliveries {
+		r.ack(b.Deliveries[i].Lease)
+	}
+	e.flowed(e.account(b.Deliveries, &r, lost))
 }
 
 // bury is that of the settler, for the engine's own flow.

@@ -23,12 +23,8 @@ func (f *flow) arrived(st store.Stats) int64 {
 	return max(f.known-before, 0)
 }
 
-// scale lets the autoscaler reconsider the number of handlers.
-func (e *Engine) scale(b *Batch, failed bool) {
-	st, err := e.cfg.Store.Stats(e.base, e.cfg.Queue)
-	if err != nil {
-		return // without figures there is nothing to reconsider
-	}
+// scale lets the autoscaler reconsider the number of handlers, after a batch.
+func (e *Engine) scale(b *Batch, st *store.Stats, failed bool) {
 	now := time.Now()
 	e.mu.Lock()
 	waiting := st.Messages - max(st.Delayed, 0)
@@ -37,7 +33,7 @@ func (e *Engine) scale(b *Batch, failed bool) {
 	}
 	d := e.scaler.Observe(autoscale.Sample{
 		Now:       now,
-		Arrived:   e.flow.arrived(st),
+		Arrived:   e.flow.arrived(*st),
 		Ready:     max(waiting, 0),
 		Service:   now.Sub(b.ctx.began),
 		Failed:    failed,

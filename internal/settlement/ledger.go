@@ -201,6 +201,16 @@ func (r *Record) Acked(i int, outcome error) bool {
 	return false
 }
 
+// AllAcked reports whether all messages are acknowledged.
+func (r *Record) AllAcked(outcome error) bool {
+	for i := range r.own {
+		if !r.Acked(i, outcome) {
+			return false
+		}
+	}
+	return true
+}
+
 // Verdict decides message i, given how the invocation ended.
 func (r *Record) Verdict(i int, outcome error) Verdict {
 	own, retry := r.Own(i)

@@ -58,19 +58,25 @@ func (a *arena) add(b block) uint32 {
 	return uint32(len(a.blocks) - 1)
 }
 
-// frame returns the bytes of r. The caller holds mu, or takes it for a batch.
+// in returns the bytes of r, which are in that block.
+func (r ref) in(block []byte) []byte {
+	off, end := uint32(r.off), uint32(r.off)+r.n
+	return block[off:end:end]
+}
+
+// block returns the memory of a block.
+func (a *arena) block(i uint32) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.blocks[i].buf
+}
+
+// frame returns the bytes of r.
 func (a *arena) frame(r ref) []byte {
 	if r.n == 0 {
 		return nil // an empty frame has no block
 	}
-	off, end := uint32(r.off), uint32(r.off)+r.n
-	return a.blocks[r.block].buf[off:end:end]
-}
-
-func (a *arena) lockedFrame(r ref) []byte {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.frame(r)
+	return r.in(a.block(r.block))
 }
 
 // drop forgets n frames of a block. The caller holds mu.

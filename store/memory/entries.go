@@ -121,7 +121,7 @@ func (q *queue) rehome(e *entry, d time.Duration) {
 	if e.n == 0 || e.n > smallFrame {
 		return // none, or in a block of its own
 	}
-	f := parse(q.arena.lockedFrame(e.frame()), e.flags)
+	f := parse(q.arena.frame(e.frame()), e.flags)
 	q.dropped.drop(e.frame())
 	e.setFrame(q.writer(d).write(&q.arena, &f))
 }
@@ -130,7 +130,7 @@ func (q *queue) rehome(e *entry, d time.Duration) {
 func (q *queue) bodySize(s *slot) int64 {
 	n := int64(s.n)
 	if s.flags&(hasSent|hasType|hasHeaders) != 0 {
-		n -= int64(prefix(q.arena.lockedFrame(s.frame()), s.flags))
+		n -= int64(prefix(q.arena.frame(s.frame()), s.flags))
 	}
 	return n
 }

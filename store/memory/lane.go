@@ -164,11 +164,16 @@ func (l *lane) peek() *slot {
 	return nil
 }
 
-// bury marks a slot of chunk c dead. The chunk goes with its last live slot, once
-// the cursor has left it.
+// bury marks a slot of chunk c dead.
 func (l *lane) bury(c *chunk, s *slot) {
 	s.flags |= dead
-	if c.live--; c.live == 0 && c != l.c {
+	l.buried(c, 1)
+}
+
+// buried notes that n slots of chunk c have become dead. The chunk goes with its
+// last live slot, once the cursor has left it.
+func (l *lane) buried(c *chunk, n int32) {
+	if c.live -= n; c.live == 0 && c != l.c {
 		l.list.remove(c, l.pool)
 	}
 }

@@ -2,8 +2,9 @@ package memory
 
 import (
 	"context"
-	"encoding/binary"
+	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/inproq/inproq/store"
@@ -15,37 +16,50 @@ func (s *Store) Lease(ctx context.Context, name string, c store.Claim, buf []sto
 	if err != nil {
 		return buf, err
 	}
+	return q.lease(ctx, c, buf, nil)
+}
+
+// lease is Lease. It fills in st, unless that is nil, with the figures of the moment
+// at which it ends.
+func (q *queue) lease(ctx context.Context, c store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
 	c.Min = max(c.Min, 1)
 	c.Max = max(c.Max, c.Min)
 	began := int64(-1)
 	for {
-		now := q.lock()
+		now := q.lockOnly()
+		if q.ready() < int64(c.Max) {
+			q.collect() // else there is enough without what senders keep to themselves
+		}
 		if began < 0 {
 			began = now
 		}
 		need, until, err := q.wants(&c, began, now)
-		switch {
-		case err != nil:
+		if err == nil && need > 0 && until > now {
+			w := q.wait(need)
 			q.unlock()
-			return buf, err
-		case need == 0:
-			buf = q.take(&c, now, buf)
-			q.unlock()
-			return buf, nil
-		case until <= now:
-			q.unlock()
-			return buf, nil
+			err = w.block(ctx, until, now)
+			q.mu.Lock()
+			q.leave(w)
+			if err != nil {
+				q.unlock() // another waiter may use what this one was woken for
+				return buf, err
+			}
+			q.mu.Unlock()
+			continue
 		}
-		w := q.wait(need)
+		var p *parcel
+		if err == nil && need == 0 {
+			p = q.take(&c, now)
+		}
+		if err == nil && st != nil {
+			*st = q.stats()
+		}
 		q.unlock()
-		err = w.block(ctx, until, now)
-		q.mu.Lock()
-		q.leave(w)
-		if err != nil {
-			q.unlock() // another waiter may use what this one was woken for
-			return buf, err
+		if p != nil {
+			buf = p.describe(q.store, buf)
+			p.free()
 		}
-		q.mu.Unlock()
+		return buf, err
 	}
 }
 
@@ -94,104 +108,115 @@ func (q *queue) readySince(now int64) int64 {
 // been sent and still be leased before it: lanes are taken in runs.
 const overtake = int64(time.Millisecond)
 
-// take leases up to c.Max messages and appends them to buf.
-func (q *queue) take(c *store.Claim, now int64, buf []store.Delivery) []store.Delivery {
+// take leases up to c.Max messages.
+func (q *queue) take(c *store.Claim, now int64) *parcel {
+	t := taking{q: q, parcel: parcels.Get().(*parcel), bytes: int64(c.Bytes)}
 	// A claim may ask for more than memory could hold. One more than there is, to see
 	// that this is all.
-	most := int(min(int64(c.Max), q.ready()+1))
-	t := taking{q: q, max: most, bytes: int64(c.Bytes), first: len(buf), buf: slices.Grow(buf, most)}
+	t.max = int(min(int64(c.Max), q.ready()+1))
 	t.tag = q.leases.tag()
 	t.lease = q.openLease(t.tag, ticks(after(now, c.Visibility)), now)
-	t.text = q.leases.text[:0]
 	for i := range q.lanes {
 		q.lanes[i].dry = false
 	}
-	for more := true; more; {
-		// Shards first: the arena's lock comes after theirs.
-		for i := range q.lanes {
-			l := &q.lanes[i]
-			l.dry = l.dry || q.head(i) == nil
-		}
-		q.arena.mu.Lock()
-		more = t.some()
-		q.arena.mu.Unlock()
+	for t.some() {
 	}
 	if !slices.ContainsFunc(q.lanes, func(l lane) bool { return !l.dry }) {
 		q.disperse()
 	}
-	q.leases.text = t.text
 	q.lastTake = now
-	shared := store.Lease(t.text)
-	for i := range t.buf[t.first:] {
-		t.buf[t.first+i].Lease = shared[i*leaseSize : (i+1)*leaseSize]
-	}
-	return t.buf
+	return t.parcel
 }
 
-// A taking is one Lease that has found messages.
+// A taking is one Lease that has found messages. While it holds the queue's lock it
+// only copies their slots; what the caller sees is made of them afterwards, because
+// that takes several times as long, and others wait.
 type taking struct {
+	*parcel
 	q     *queue
 	lease uint32
-	tag   uint64
 	max   int
 	bytes int64 // bound of the bodies; 0: none
-	size  int64 // of the bodies taken
-	first int   // of this Lease's in buf
-	buf   []store.Delivery
-	text  []byte // the public forms of the leases
+	size  int64 // of the bodies taken, if they are bounded
 }
 
-func (t *taking) n() int { return len(t.buf) - t.first }
+// A parcel holds the buffers of a taking.
+type parcel struct {
+	tag    uint64 // of the lease
+	taken  []taken
+	blocks []frames
+	text   []byte // the public forms of the leases
+}
 
-// some takes messages until there are enough, or a lane has come to its end and
-// its shard may have more; then it reports true. The caller holds the arena's mu.
+// taken is a message that was leased.
+type taken struct {
+	slot
+	a, b uint32 // of the public form of its lease
+}
+
+// frames are where those of the messages up to one are.
+type frames struct {
+	end   int // in taken
+	block uint32
+	buf   []byte
+}
+
+// parcels are shared by all queues; they are plain memory.
+var parcels = sync.Pool{New: func() any { return new(parcel) }}
+
+func (p *parcel) free() {
+	clear(p.blocks)
+	p.taken, p.blocks, p.text = p.taken[:0], p.blocks[:0], p.text[:0]
+	parcels.Put(p)
+}
+
+// some takes messages from one place. It reports false when there are enough, or no
+// more.
 func (t *taking) some() bool {
 	q := t.q
-	for t.n() < t.max {
-		l, until, again := q.firstLane()
-		if again {
-			return true
-		}
-		r, isReturned := q.firstReturned()
-		if isReturned && (l == nil || r.at <= l.peek().born) {
-			e := q.slab.at(r.id)
-			if !t.add(&e.slot, r.id, e.gen&^inRun) {
-				return false
-			}
-			q.returned.popFront()
-			q.unschedule(r.id)
-			q.hold(r.id, e, t.lease)
-			continue
-		}
-		if l == nil {
-			return false
-		}
-		if isReturned {
-			until = min(until, r.at)
-		}
-		if !t.run(l, until) {
-			return false
-		}
+	if len(t.taken) == t.max {
+		return false
 	}
-	return false
+	l, until := q.firstLane()
+	if r, ok := q.firstReturned(); ok {
+		if l == nil || r.at <= l.peek().born {
+			return t.entry(r)
+		}
+		until = min(until, r.at)
+	}
+	return l != nil && t.run(l, until)
+}
+
+// entry takes the first entry of the ring.
+func (t *taking) entry(r returned) bool {
+	e := t.q.slab.at(r.id)
+	if !t.add(&e.slot, r.id, e.gen&^inRun) {
+		return false
+	}
+	t.q.returned.popFront()
+	t.q.unschedule(r.id)
+	t.q.hold(r.id, e, t.lease)
+	return true
 }
 
 // run takes neighbours from the head of a lane, born until then. It reports
 // false when one did not fit.
 func (t *taking) run(l *lane, until int64) bool {
-	l.peek()
-	c, at, pos := l.c, l.i, t.n()
+	c, at, pos := l.c, l.i, len(t.taken)
+	end := min(c.n, at+int32(t.max-pos))
 	fits := true
-	for end := min(c.n, at+int32(t.max-pos)); l.i < end; l.next() {
-		s := &c.slots[l.i]
+	i := at
+	for ; i < end; i++ {
+		s := &c.slots[i]
 		if s.flags&dead != 0 || s.born > until {
 			break
 		}
-		if fits = t.add(s, t.lease, inRun|uint32(t.n())); !fits {
+		if fits = t.add(s, t.lease, inRun|uint32(len(t.taken))); !fits {
 			break
 		}
 	}
-	n := int32(t.n() - pos)
+	n := i - at
+	l.i, l.seq = i, l.seq+uint64(n)
 	if n == 0 {
 		return fits
 	}
@@ -203,32 +228,37 @@ func (t *taking) run(l *lane, until int64) bool {
 	return fits
 }
 
-// add hands a message out, with one more attempt, unless it exceeds the bound.
+// add takes a message, with one more attempt, unless it exceeds the bound.
 func (t *taking) add(s *slot, a, b uint32) bool {
-	t.buf = t.buf[:len(t.buf)+1]
-	d := &t.buf[len(t.buf)-1]
-	t.q.describe(s, d)
 	if t.bytes > 0 {
-		if t.size > 0 && t.size+int64(len(d.Body)) > t.bytes {
-			t.buf = t.buf[:len(t.buf)-1]
+		n := t.q.bodySize(s)
+		if t.size > 0 && t.size+n > t.bytes {
 			return false
 		}
-		t.size += int64(len(d.Body))
+		t.size += n
+	}
+	if s.n > 0 && (len(t.blocks) == 0 || t.blocks[len(t.blocks)-1].block != s.block) {
+		t.turn(s.block)
 	}
 	if s.attempts++; s.attempts == 0 {
 		s.attempts-- // stays at the largest number
 	}
-	d.Attempts = int(s.attempts)
-	t.text = binary.LittleEndian.AppendUint32(t.text, a)
-	t.text = binary.LittleEndian.AppendUint32(t.text, b)
-	t.text = binary.LittleEndian.AppendUint64(t.text, t.tag)
+	t.taken = append(t.taken, taken{*s, a, b})
 	return true
 }
 
+// turn notes that the next frames are in another block. Blocks are looked up while
+// the messages are sure to be there.
+func (t *taking) turn(block uint32) {
+	if n := len(t.blocks); n > 0 {
+		t.blocks[n-1].end = len(t.taken)
+	}
+	t.blocks = append(t.blocks, frames{math.MaxInt, block, t.q.arena.block(block)})
+}
+
 // firstLane finds the lane whose head was born first, and until when its
-// messages may be taken before those of others. It is nil when all are dry. It
-// reports again when one has come to its end and may not be dry.
-func (q *queue) firstLane() (l *lane, until int64, again bool) {
+// messages may be taken before those of others. It is nil when all are dry.
+func (q *queue) firstLane() (l *lane, until int64) {
 	first := int64(never)
 	until = never
 	for i := range q.lanes {
@@ -236,9 +266,10 @@ func (q *queue) firstLane() (l *lane, until int64, again bool) {
 		if x.dry {
 			continue
 		}
-		s := x.peek()
+		s := q.head(i)
 		if s == nil {
-			return nil, 0, true
+			x.dry = true
+			continue
 		}
 		if l == nil || s.born < first {
 			l, first, until = x, s.born, first
@@ -246,24 +277,48 @@ func (q *queue) firstLane() (l *lane, until int64, again bool) {
 			until = min(until, s.born)
 		}
 	}
-	return l, after(until, time.Duration(overtake)), false
+	return l, after(until, time.Duration(overtake))
 }
 
-// describe fills in what the caller sees of a message, except the lease. The
-// caller holds the arena's mu.
-func (q *queue) describe(s *slot, d *store.Delivery) {
-	d.ID, d.Delay, d.Attempts = s.id, 0, int(s.attempts)
-	b := q.arena.frame(s.frame())
-	if s.flags&(hasSent|hasType|hasHeaders) == 0 {
-		d.Body, d.ContentType, d.Headers, d.Sent = b, common[s.ctype], nil, q.store.time(s.born)
+// describe appends what was taken to buf.
+func (p *parcel) describe(s *Store, buf []store.Delivery) []store.Delivery {
+	for i := range p.taken {
+		x := &p.taken[i]
+		p.text = appendLease(p.text, x.a, x.b, p.tag)
+	}
+	leases := store.Lease(p.text)
+	at := len(buf)
+	buf = slices.Grow(buf, len(p.taken))[:at+len(p.taken)]
+	blocks := p.blocks
+	for i := range p.taken {
+		x, d := &p.taken[i], &buf[at+i]
+		var f []byte
+		if x.n > 0 {
+			if i >= blocks[0].end {
+				blocks = blocks[1:]
+			}
+			f = x.frame().in(blocks[0].buf)
+		}
+		s.describe(&x.slot, f, d)
+		d.Lease = leases[i*leaseSize : (i+1)*leaseSize]
+	}
+	return buf
+}
+
+// describe fills in what the caller sees of a message with this frame, except the
+// lease.
+func (s *Store) describe(m *slot, b []byte, d *store.Delivery) {
+	d.ID, d.Delay, d.Attempts = m.id, 0, int(m.attempts)
+	if m.flags&(hasSent|hasType|hasHeaders) == 0 {
+		d.Body, d.ContentType, d.Headers, d.Sent = b, common[m.ctype], nil, s.time(m.born)
 		return
 	}
-	f := parse(b, s.flags)
-	d.Body, d.ContentType, d.Headers, d.Sent = f.body, f.ctype, f.headers, q.store.time(s.born)
-	if s.flags&hasType == 0 {
-		d.ContentType = common[s.ctype]
+	f := parse(b, m.flags)
+	d.Body, d.ContentType, d.Headers, d.Sent = f.body, f.ctype, f.headers, s.time(m.born)
+	if m.flags&hasType == 0 {
+		d.ContentType = common[m.ctype]
 	}
-	if s.flags&hasSent != 0 {
-		d.Sent = q.store.time(f.sent)
+	if m.flags&hasSent != 0 {
+		d.Sent = s.time(f.sent)
 	}
 }

@@ -48,8 +48,16 @@ type leaseTable struct {
 	unused []uint32
 	timers *timingwheel.Wheel // by lease
 	tags   []uint64           // random numbers for leases to come
-	text   []byte             // scratch: the public forms of one call's leases
 }
+
+// appendLease appends the public form of a lease.
+func appendLease(text []byte, a, b uint32, tag uint64) []byte {
+	text = binary.LittleEndian.AppendUint64(text, uint64(b)<<32|uint64(a))
+	return binary.LittleEndian.AppendUint64(text, tag)
+}
+
+// parts takes it apart.
+func parts(l store.Lease) (a, b uint32, tag uint64) { return le32(l), le32(l[4:]), le64(l[8:]) }
 
 // tag returns 64 bits that nobody can guess.
 func (t *leaseTable) tag() uint64 {
@@ -232,7 +240,7 @@ func (q *queue) find(l store.Lease, h *holding) bool {
 	if len(l) != leaseSize {
 		return false
 	}
-	a, b, tag := le32(l), le32(l[4:]), le64(l[8:])
+	a, b, tag := parts(l)
 	id := a
 	if b&inRun == 0 {
 		if id >= q.slab.used || q.slab.at(id).gen&^inRun != b {

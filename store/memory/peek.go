@@ -60,12 +60,10 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 		return nil, q.over
 	}
 	for i := range q.lanes {
-		q.gather(i) // before the arena's lock is taken
+		q.gather(i)
 	}
 	p := peeker{q: q, limit: limit}
 	from, _ := parseReference(after) // what cannot be placed starts at the beginning
-	q.arena.mu.Lock()
-	defer q.arena.mu.Unlock()
 	switch from.place {
 	case inSlab:
 		p.delayed(uint32(from.index) + 1)
@@ -97,7 +95,7 @@ func (p *peeker) show(s *slot, r reference) {
 	copy(r.id[:], s.id[8:])
 	p.found = append(p.found, store.Delivery{})
 	d := &p.found[len(p.found)-1]
-	p.q.describe(s, d)
+	p.q.store.describe(s, p.q.arena.frame(s.frame()), d)
 	d.Lease = store.Lease(r.String())
 }
 
@@ -209,7 +207,7 @@ func (q *queue) settleFresh(r *reference, o *store.Outcome, to map[string]*queue
 		return false
 	}
 	m := *s
-	f := parse(q.arena.lockedFrame(m.frame()), m.flags)
+	f := parse(q.arena.frame(m.frame()), m.flags)
 	// A chunk ahead of the cursor stays, even if all of it is dead: references count
 	// its slots.
 	s.flags |= dead

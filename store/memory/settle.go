@@ -236,7 +236,7 @@ func (q *queue) extend(id uint32, e *entry, o *store.Outcome, x *extension, now 
 
 // move takes a message into the queue to. Both are locked.
 func (q *queue) move(id uint32, e *entry, o *store.Outcome, to *queue, now int64) {
-	f := parse(q.arena.lockedFrame(e.frame()), e.flags)
+	f := parse(q.arena.frame(e.frame()), e.flags)
 	m := e.slot
 	q.remove(id)
 	to.accept(m, f, o, now)

@@ -84,5 +84,5 @@ func (s *slab) sent(id uint32) int64 {
 	if e.flags&hasSent == 0 {
 		return e.born
 	}
-	return parse(s.arena.lockedFrame(e.frame()), e.flags).sent
+	return parse(s.arena.frame(e.frame()), e.flags).sent
 }

@@ -139,12 +139,11 @@ func (w *manner) complete(p *policy, initial ContentType, l *Limits) (err error)
 // Errors: [ErrMessageTooLarge], [ErrContentType], [ErrDelayOutOfRange],
 // [ErrInvalidHeader], [ErrTooManyRequests], [ErrStorageLimitExceeded],
 // [ErrQueueNotFound], [ErrBrokerClosed], ctx's, and the store's.
-func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (SendResult, error) {
-	var res SendResult
-	if err := q.send(ctx, nil, body, opts, &res); err != nil {
-		return SendResult{}, err
+func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (res SendResult, err error) {
+	if err = q.send(ctx, nil, body, opts, &res); err != nil {
+		res = SendResult{}
 	}
-	return res, nil
+	return res, err
 }
 
 // SendBatch sends up to Limits.MaxBatchMessages (100) messages, or as many as the
@@ -162,21 +161,38 @@ func (q *Queue[T]) SendBatch(ctx context.Context, msgs []MessageSendRequest[T], 
 // as storing the message.
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
 	p := q.ep.sendPolicy(ctx)
-	err := q.sendBy(ctx, p, tx, body, opts, res)
-	if err != nil && p.inlet != nil && errors.Is(err, ErrQueueNotFound) && q.ep.refresh(ctx) == nil {
+	if len(opts) > 0 || tx != nil || p.inlet == nil || p.delay > 0 {
+		return q.sendBy(ctx, p, tx, body, opts, res)
+	}
+	err := q.sendPlain(ctx, p, body, res)
+	if err != nil && errors.Is(err, ErrQueueNotFound) && q.ep.refresh(ctx) == nil {
 		// The name was taken anew: the new queue may want something else.
 		return q.sendBy(ctx, q.ep.sendPolicy(ctx), tx, body, opts, res)
 	}
 	return err
 }
 
+// sendPlain sends what nothing special is said of to a store in this process.
+func (q *Queue[T]) sendPlain(ctx context.Context, p *policy, body T, res *SendResult) error {
+	b, ct := q.ep.broker, p.ctype
+	if ct == "" {
+		ct = q.initial
+	}
+	raw, err := q.encode(0, body, ct)
+	if err != nil {
+		return q.wrap(err)
+	}
+	now := b.local.Now()
+	id := newMessageID(now)
+	res.ID = MessageID(id)
+	return q.ep.sendLocal(ctx, p, id, raw, ct, now, &res.Metrics)
+}
+
+// sendBy sends with options, or what a store takes as a batch of one.
 func (q *Queue[T]) sendBy(ctx context.Context, p *policy, tx any, body T, opts []SendOption, res *SendResult) error {
-	w := manner{ct: cmp.Or(p.ctype, q.initial), delay: p.delay}
-	if len(opts) > 0 {
-		w = mannerOf(opts)
-		if err := w.complete(p, q.initial, &q.ep.broker.limits); err != nil {
-			return q.wrap(err)
-		}
+	w := mannerOf(opts)
+	if err := w.complete(p, q.initial, &q.ep.broker.limits); err != nil {
+		return q.wrap(err)
 	}
 	var m store.Message
 	now := q.ep.broker.unixNano()
@@ -184,12 +200,9 @@ func (q *Queue[T]) sendBy(ctx context.Context, p *policy, tx any, body T, opts [
 		return q.wrap(err)
 	}
 	res.ID = MessageID(m.ID)
-	if p.inlet == nil || tx != nil {
-		before, err := q.ep.enqueue(ctx, tx, []store.Message{m}, now)
-		res.Metrics.set(&before)
-		return err
-	}
-	return q.ep.sendLocal(ctx, p, m, now, &res.Metrics)
+	before, err := q.ep.enqueue(ctx, tx, []store.Message{m}, now)
+	res.Metrics.set(&before)
+	return err
 }
 
 func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequest[T], opts []SendOption) (res SendBatchResult, err error) {
@@ -234,18 +247,23 @@ func (q *Queue[T]) wrap(err error) error { return fmt.Errorf("%w (queue %q)", er
 
 // prepare encodes and checks message i of a send.
 func (q *Queue[T]) prepare(m *store.Message, i int, body T, w *manner, unixNano int64) (err error) {
-	limits := &q.ep.broker.limits
-	if m.Body, err = q.codec.encode(body, w.ct); err != nil {
+	if m.Body, err = q.encode(i, body, w.ct); err != nil {
 		return err
-	}
-	if len(m.Body) > limits.MaxMessageBytes {
-		return &MessageTooLargeError{Index: i, Part: "body", Size: len(m.Body), Limit: limits.MaxMessageBytes}
 	}
 	m.ID, m.ContentType, m.Delay = newMessageID(unixNano), string(w.ct), w.delay
 	if w.headers != nil {
-		m.Headers, err = limits.encodeHeaders(i, w.headers)
+		m.Headers, err = q.ep.broker.limits.encodeHeaders(i, w.headers)
 	}
 	return err
+}
+
+// encode encodes and checks the body of message i of a send.
+func (q *Queue[T]) encode(i int, body T, ct ContentType) ([]byte, error) {
+	b, err := q.codec.encode(body, ct)
+	if limit := q.ep.broker.limits.MaxMessageBytes; err == nil && len(b) > limit {
+		err = &MessageTooLargeError{Index: i, Part: "body", Size: len(b), Limit: limit}
+	}
+	return b, err
 }
 
 func (l *Limits) checkCount(n, atomic int) error {

@@ -230,9 +230,9 @@ type sendInlet struct {
 	store *sendLocalStore
 }
 
-func (in *sendInlet) Send(ctx context.Context, m store.Message, now int64) (store.Receipt, error) {
+func (in *sendInlet) Send(ctx context.Context, id store.ID, body []byte, contentType string, now int64) (store.Receipt, error) {
 	in.store.count("Send")
-	r, err := in.Inlet.Send(ctx, m, now)
+	r, err := in.Inlet.Send(ctx, id, body, contentType, now)
 	st := in.store.seen(store.Stats{Messages: r.Messages, Bytes: r.Bytes})
 	r.Messages, r.Bytes = st.Messages, st.Bytes
 	return r, err

@@ -40,8 +40,11 @@ func TestSendInATransactionPassesItOn(t *testing.T) {
 
 	assert.Equal(t, []any{tx, *tx}, st.txs, "and none for a plain send")
 	given := st.given()
-	require.Len(t, given, 2)
-	assert.Equal(t, 1, st.called("Send"), "of the plain one")
+	require.Len(t, given, 3)
+	assert.Zero(t, st.called("Send"), "none is without a delay")
+	require.Len(t, given[2], 1)
+	assert.Equal(t, `"d"`, string(given[2][0].Body))
+	assert.Equal(t, time.Hour, given[2][0].Delay)
 	require.Len(t, given[0], 1)
 	m := given[0][0]
 	assert.Equal(t, one.ID, inproq.MessageID(m.ID))

@@ -281,8 +281,9 @@ type Local interface {
 // Inlet accepts single messages for one queue, until that is deleted; it stays
 // useless when the name is taken anew.
 type Inlet interface {
-	// Send is Enqueue for one message, at a time that Now has just returned.
-	Send(ctx context.Context, m Message, now int64) (Receipt, error)
+	// Send is Enqueue for one message without a delay and headers, at a time that Now
+	// has just returned.
+	Send(ctx context.Context, id ID, body []byte, contentType string, now int64) (Receipt, error)
 	// Sent is the number of messages that this inlet has accepted.
 	Sent() int64
 }

@@ -58,12 +58,19 @@ func (q *queue) flushAll() {
 	}
 }
 
-// open makes the shards and lanes at the first send. The caller holds mu.
+// openFirst is open for who does not hold mu.
+func (q *queue) openFirst() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open()
+}
+
+// open makes the shards and lanes before the first send. The caller holds mu.
 func (q *queue) open() {
-	if q.inlets.Load() == nil && q.over == nil {
+	if q.inlets.Load() == nil {
 		in := make([]shard, q.store.shards)
 		for i := range in {
-			in[i].index = i
+			in[i].index, in[i].over = i, q.over
 		}
 		q.lanes = make([]lane, len(in))
 		for i := range q.lanes {
@@ -117,9 +124,8 @@ func (s *Store) Now() int64 { return s.unix + s.now() }
 // An inlet is one sender's way into a queue. Its counts are apart from each
 // other like the shards, and each is guarded by its shard.
 type inlet struct {
-	q      *queue
-	sent   atomic.Pointer[[]count] // by shard; nil before the first send
-	locked atomic.Int64            // messages that did not come through a shard
+	q    *queue
+	sent atomic.Pointer[[]count] // by shard; nil before the first send
 }
 
 type count struct {
@@ -138,7 +144,7 @@ func (s *Store) Inlet(name string) (store.Inlet, error) {
 
 // Sent counts the messages that came in here.
 func (in *inlet) Sent() int64 {
-	n := in.locked.Load()
+	n := int64(0)
 	if sent := in.sent.Load(); sent != nil {
 		for i := range *sent {
 			sh := &(*in.q.inlets.Load())[i]
@@ -151,13 +157,13 @@ func (in *inlet) Sent() int64 {
 }
 
 // Send accepts one message.
-func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Receipt, error) {
+func (in *inlet) Send(ctx context.Context, id store.ID, body []byte, contentType string, now int64) (store.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
 	q, sent := in.q, in.sent.Load()
-	if m.Delay > 0 || sent == nil {
-		return in.sendLocked(m)
+	if sent == nil {
+		sent = in.open()
 	}
 	now -= q.store.unix
 	sh := q.freeShard()
@@ -167,25 +173,22 @@ func (in *inlet) Send(ctx context.Context, m store.Message, now int64) (store.Re
 	}
 	(*sent)[sh.index].n++
 	sh.last = max(sh.last, now)
-	fillSlot(sh.list.push(&q.store.chunks), &m, sh.last, &sh.w, &q.arena)
-	return q.accepted(sh, 1, int64(len(m.Body)), now), nil
+	s := sh.list.push(&q.store.chunks)
+	if ctype, ok := commonType(contentType); ok {
+		s.fresh(id, sh.last, ctype)
+		s.setFrame(sh.w.writeBody(&q.arena, body))
+	} else {
+		fillSlot(s, &store.Message{ID: id, Body: body, ContentType: contentType}, sh.last, &sh.w, &q.arena)
+	}
+	return q.accepted(sh, 1, int64(len(body)), now), nil
 }
 
-func (in *inlet) sendLocked(m store.Message) (store.Receipt, error) {
-	before, err := in.q.enqueueLocked([]store.Message{m})
-	if err != nil {
-		return store.Receipt{}, err
-	}
-	in.locked.Add(1)
-	if in.sent.Load() == nil { // the shards are there by now
-		sent := make([]count, in.q.store.shards)
-		in.sent.CompareAndSwap(nil, &sent)
-	}
-	r := store.Receipt{Messages: before.Messages, Bytes: before.Bytes}
-	if !before.Oldest.IsZero() {
-		r.Oldest = before.Oldest.UnixNano()
-	}
-	return r, nil
+// open gets the inlet ready for its first send.
+func (in *inlet) open() *[]count {
+	in.q.openFirst()
+	sent := make([]count, in.q.store.shards)
+	in.sent.CompareAndSwap(nil, &sent)
+	return in.sent.Load()
 }
 
 // Enqueue accepts messages.
@@ -200,8 +203,11 @@ func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) 
 		size += int64(len(msgs[i].Body))
 		fresh = fresh && msgs[i].Delay <= 0
 	}
-	if !fresh || q.inlets.Load() == nil {
+	if !fresh {
 		return q.enqueueLocked(msgs)
+	}
+	if q.inlets.Load() == nil {
+		q.openFirst()
 	}
 	now := s.now()
 	sh := q.freeShard()
@@ -277,11 +283,9 @@ const flushAt = 64
 
 // fillSlot stores a message.
 func fillSlot(s *slot, m *store.Message, born int64, w *writer, a *arena) {
-	s.id, s.born, s.attempts, s.turn = m.ID, born, 0, 0
 	ctype, ok := commonType(m.ContentType)
-	s.ctype = ctype
+	s.fresh(m.ID, born, ctype)
 	if ok && len(m.Headers) == 0 {
-		s.flags = 0
 		s.setFrame(w.writeBody(a, m.Body))
 		return
 	}
@@ -290,8 +294,7 @@ func fillSlot(s *slot, m *store.Message, born int64, w *writer, a *arena) {
 	s.setFrame(w.write(a, &f))
 }
 
-// enqueueLocked accepts messages of which some have a delay, and the first ones
-// ever.
+// enqueueLocked accepts messages of which some have a delay.
 func (q *queue) enqueueLocked(msgs []store.Message) (store.Stats, error) {
 	now := q.lock()
 	defer q.unlock()

@@ -160,7 +160,7 @@ func TestSendersDisperse(t *testing.T) {
 		in, err := r.Inlet("q")
 		require.NoError(t, err)
 		one := func() {
-			_, err := in.Send(t.Context(), store.Message{Body: []byte("x")}, r.Now())
+			_, err := in.Send(t.Context(), store.ID{}, []byte("x"), "text", r.Now())
 			assert.NoError(t, err)
 		}
 		one()

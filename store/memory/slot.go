@@ -20,6 +20,11 @@ type slot struct {
 	flags    uint8
 }
 
+// fresh makes it a message that was just sent, whose frame has no more than the body.
+func (s *slot) fresh(id store.ID, born int64, ctype uint8) {
+	s.id, s.born, s.attempts, s.turn, s.ctype, s.flags = id, born, 0, 0, ctype, 0
+}
+
 func (s *slot) frame() ref     { return ref{s.block, s.n, s.off} }
 func (s *slot) setFrame(r ref) { s.block, s.n, s.off = r.block, r.n, r.off }
 

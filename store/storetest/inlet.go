@@ -1,33 +1,22 @@
 package storetest
 
-import (
-	"context"
-	"errors"
-	"sync"
-	"testing"
-	"time"
-
-	"github.com/inproq/inproq/store"
-)
+import "github.com/inproq/inproq/store"
 
 // inletChecks are for stores that are Local, beside the whole suite, which then
-// runs once more with every single send through an Inlet.
+// runs once more with what can be through inlets and outlets.
 var inletChecks = []check{
 	{
 		name:        "Sent",
 		explanation: "Sent is the number of messages that this inlet has accepted",
 		run: func(t *trial) {
 			t.create("q")
-			local := t.store.(store.Local)
 			one, other := t.inlet("q"), t.inlet("q")
 			for i, m := range numbered(10) {
-				m.Delay = time.Duration(i%2) * t.unit
 				in := one
 				if i < 3 {
 					in = other
 				}
-				_, err := in.Send(t.ctx, m, local.Now())
-				t.ok("Send", err)
+				t.ok("Send", t.through(in, m))
 			}
 			t.send("q", msg("m"))
 			if one.Sent() != 7 || other.Sent() != 3 {
@@ -41,12 +30,10 @@ var inletChecks = []check{
 		run: func(t *trial) {
 			t.create("q")
 			local, in := t.store.(store.Local), t.inlet("q")
-			_, err := in.Send(t.ctx, msg("m"), local.Now())
-			t.ok("Send", err)
+			t.ok("Send", t.through(in, msg("m")))
 			t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
 			for range 2 {
-				_, err = in.Send(t.ctx, msg("m"), local.Now())
-				t.fails("Send", err, store.ErrQueueNotFound)
+				t.fails("Send", t.through(in, msg("m")), store.ErrQueueNotFound)
 				t.create("q")
 				t.nothing("q")
 				t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
@@ -54,7 +41,7 @@ var inletChecks = []check{
 			if in.Sent() != 1 {
 				t.Fatalf("Sent is %d, want 1", in.Sent())
 			}
-			_, err = local.Inlet("q")
+			_, err := local.Inlet("q")
 			t.fails("Inlet", err, store.ErrQueueNotFound)
 		},
 	},
@@ -81,68 +68,8 @@ func (t *trial) inlet(queue string) store.Inlet {
 	return in
 }
 
-// throughInlets makes a harness whose stores take single messages through an
-// Inlet.
-func (h Harness) throughInlets() Harness {
-	plain := h
-	h.Open = func(tb testing.TB) store.Store { return newInletStore(plain.Open(tb)) }
-	if plain.Reopen != nil {
-		h.Reopen = func(tb testing.TB, old store.Store) store.Store {
-			return newInletStore(plain.Reopen(tb, old.(*inletStore).Store))
-		}
-	}
-	return h
-}
-
-type inletStore struct {
-	store.Store
-	local store.Local
-
-	mu     sync.Mutex
-	inlets map[string]store.Inlet
-}
-
-func newInletStore(s store.Store) *inletStore {
-	return &inletStore{Store: s, local: s.(store.Local), inlets: map[string]store.Inlet{}}
-}
-
-func (s *inletStore) Enqueue(ctx context.Context, queue string, msgs []store.Message) (store.Stats, error) {
-	if len(msgs) != 1 || ctx.Err() != nil {
-		return s.Store.Enqueue(ctx, queue, msgs)
-	}
-	in, err := s.inlet(queue)
-	if err != nil {
-		return store.Stats{}, err
-	}
-	r, err := in.Send(ctx, msgs[0], s.local.Now())
-	if errors.Is(err, store.ErrQueueNotFound) {
-		s.mu.Lock()
-		delete(s.inlets, queue)
-		s.mu.Unlock()
-		if in, err = s.inlet(queue); err == nil {
-			r, err = in.Send(ctx, msgs[0], s.local.Now())
-		}
-	}
-	if err != nil {
-		return store.Stats{}, err
-	}
-	st := store.Stats{Messages: r.Messages, Bytes: r.Bytes, Delayed: -1, Leased: -1, Expired: -1, ExpiredBytes: -1}
-	if r.Oldest != 0 {
-		st.Oldest = time.Unix(0, r.Oldest)
-	}
-	return st, nil
-}
-
-// inlet keeps the inlets, as a sender would.
-func (s *inletStore) inlet(queue string) (store.Inlet, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if in := s.inlets[queue]; in != nil {
-		return in, nil
-	}
-	in, err := s.local.Inlet(queue)
-	if err == nil {
-		s.inlets[queue] = in
-	}
-	return in, err
+// through sends a message without a delay and headers.
+func (t *trial) through(in store.Inlet, m store.Message) error {
+	_, err := in.Send(t.ctx, m.ID, m.Body, m.ContentType, t.store.(store.Local).Now())
+	return err
 }

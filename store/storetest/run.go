@@ -24,8 +24,8 @@
 // A failure names the case, what came, and the sentence of the contract that was
 // broken. To repeat one case: go test -run 'TestConformance/Linger/LateMessages'.
 //
-// A store that is [store.Local] runs the suite a second time, with all single sends
-// through an Inlet.
+// A store that is [store.Local] runs the suite a second time, with what can be through
+// an Inlet and an Outlet.
 //
 // [Model] goes beyond cases: it draws operations at random and compares the
 // store with a plain map after each. Run includes some fixed seeds of it; a test
@@ -116,8 +116,8 @@ func Run(t *testing.T, h Harness) {
 	})
 	run(t, h, promised, topics)
 	if local {
-		run(t, h, promised, []topic{{"Inlet", inletChecks}})
-		t.Run("ThroughInlets", func(t *testing.T) { run(t, h.throughInlets(), promised, topics) })
+		run(t, h, promised, []topic{{"Inlet", inletChecks}, {"Outlet", outletChecks}})
+		t.Run("ThroughLocal", func(t *testing.T) { run(t, h.throughLocal(), promised, topics) })
 	}
 }
 

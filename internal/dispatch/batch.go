@@ -25,7 +25,7 @@ type Batch struct {
 
 	scratch  *scratch // Deliveries belong to it
 	sum      survey
-	settings Settings
+	settings *Settings       // as they were when it was leased
 	ctx      invocation      // of the handler
 	detached context.Context // instead, in a batch without an engine
 	log      *slog.Logger
@@ -45,7 +45,7 @@ type Batch struct {
 }
 
 // newBatch makes a batch that begins now.
-func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
+func (e *Engine) newBatch(s *Settings, x *scratch) *Batch {
 	b := &Batch{
 		Deliveries: x.found, scratch: x, settings: s, log: e.log, counters: e.Counters, group: &e.wg,
 		observer: e.Observer,
@@ -64,9 +64,8 @@ func (e *Engine) newBatch(s Settings, x *scratch) *Batch {
 // NewDetached makes a batch of n messages that belongs to no engine, for calling
 // a handler in a test. Its settlement is read from the ledger.
 func NewDetached(ctx context.Context, n int, maxDelay time.Duration, log *slog.Logger) *Batch {
-	b := &Batch{log: log, counters: new(Counters), group: new(sync.WaitGroup)}
+	b := &Batch{log: log, counters: new(Counters), group: new(sync.WaitGroup), settings: &Settings{MaxDelay: maxDelay}}
 	b.Init(n)
-	b.settings.MaxDelay = maxDelay
 	b.detached = ctx
 	return b
 }

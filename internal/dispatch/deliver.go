@@ -120,15 +120,16 @@ func (e *Engine) complete(b *Batch, err error) {
 	}
 	b.ctx.end()
 	if b.Seal() {
-		e.conclude(b, err)
+		e.conclude(b, took, err)
 		b.scratch.free()
 	} else {
 		e.log.Warn("handler returned after its batch was settled without it", "after", time.Since(b.ctx.began))
 	}
 }
 
-// conclude settles a sealed batch and lets the autoscaler know.
-func (e *Engine) conclude(b *Batch, outcome error) {
+// conclude settles a sealed batch, whose handler took so long, and lets the autoscaler
+// know.
+func (e *Engine) conclude(b *Batch, took time.Duration, outcome error) {
 	if outcome != nil {
 		e.reportFailure(b, outcome)
 	}
@@ -139,8 +140,9 @@ func (e *Engine) conclude(b *Batch, outcome error) {
 		if after, err = e.cfg.Store.Stats(e.base, e.cfg.Queue); err != nil {
 			return // without figures the autoscaler has nothing to reconsider
 		}
+		took = time.Since(b.ctx.began) // the settlement too
 	}
-	e.scale(b, &after, outcome != nil)
+	e.scale(b, &after, took, outcome != nil)
 }
 
 // reportFailure logs a failed invocation, once, with all that is known.

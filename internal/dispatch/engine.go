@@ -89,6 +89,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	settings  Settings
+	current   *Settings // a copy that does not change, and the hurry applied
 	phase     phase
 	hurried   bool            // batches do not wait to be full
 	held      int             // calls of Hold that have not been released
@@ -141,6 +142,7 @@ func (e *Engine) Start(ctx context.Context) {
 		e.out, _ = local.Outlet(e.cfg.Queue) // gone already: the store will say so
 	}
 	e.phase = running
+	e.renew()
 	e.fillIfFree()
 }
 
@@ -149,8 +151,18 @@ func (e *Engine) Update(s Settings) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.settings = s
+	e.renew()
 	e.disturb()
 	e.fillIfFree() // the ceiling may have risen
+}
+
+// renew makes the copy of the settings that batches go by. The caller holds mu.
+func (e *Engine) renew() {
+	s := e.settings
+	if e.hurried {
+		s.BatchTimeout = 0
+	}
+	e.current = &s
 }
 
 // Hold stops deliveries and returns when every message that was leased and that
@@ -178,6 +190,7 @@ func (e *Engine) Hurry() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hurried = true
+	e.renew()
 	e.disturb()
 }
 

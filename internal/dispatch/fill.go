@@ -57,11 +57,10 @@ func (e *Engine) release(x *scratch) {
 // A scratch holds the buffers of a batch: what was leased, and how it is settled.
 // A handler never sees them.
 type scratch struct {
-	found    []store.Delivery
-	counted  bool        // after is known
-	after    store.Stats // of the queue, when they were leased
-	list     []store.Outcome
-	settling invocation // of the settlement
+	found   []store.Delivery
+	counted bool        // after is known
+	after   store.Stats // of the queue, when they were leased
+	list    []store.Outcome
 }
 
 // scratches are shared by all engines; they are plain memory.

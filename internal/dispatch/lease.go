@@ -48,14 +48,11 @@ func (e *Engine) next() *Batch {
 			e.mu.Unlock()
 			return nil
 		}
-		settings, fetch, drain := e.settings, e.fetch, e.phase == draining
-		if e.hurried {
-			settings.BatchTimeout = 0
-		}
+		settings, fetch, drain := e.current, e.fetch, e.phase == draining
 		e.mu.Unlock()
 
 		x := newScratch()
-		err := e.collect(fetch, &settings, drain, x)
+		err := e.collect(fetch, settings, drain, x)
 		dry := drain
 		switch {
 		case err == nil:
@@ -80,7 +77,7 @@ func (e *Engine) next() *Batch {
 // meanwhile, and hands its role on. It reports whether the caller is the filler
 // no more; then it has a batch, or nothing is left to drain: dry says that an empty
 // x means that.
-func (e *Engine) handOn(fetch context.Context, s Settings, dry bool, x *scratch) (b *Batch, done bool) {
+func (e *Engine) handOn(fetch context.Context, s *Settings, dry bool, x *scratch) (b *Batch, done bool) {
 	if len(x.found) > 0 {
 		b = e.newBatch(s, x)
 	}

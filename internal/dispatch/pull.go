@@ -54,7 +54,7 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 	}
 	s.Counters.Pulls.Add(1)
 	b := &Pulled{settler: s, at: time.Now(), visibility: c.Visibility, state: make([]pulledState, len(found))}
-	b.Deliveries, b.settings, b.log, b.counters = found, *p, s.Log, s.Counters
+	b.Deliveries, b.settings, b.log, b.counters = found, p, s.Log, s.Counters
 	b.observer, b.watched, b.over = s.Observer, s.Observer.Watched(), b.isDone
 	b.Init(len(found))
 	return b, nil
@@ -129,7 +129,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	r.list = make([]store.Outcome, 0, len(ds))
 	for k := range ds {
 		if v, ok := retries[k]; ok {
-			s.retry(&r, &b.settings, &ds[k], v)
+			s.retry(&r, b.settings, &ds[k], v)
 		} else {
 			r.ack(ds[k].Lease)
 		}

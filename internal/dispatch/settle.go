@@ -6,21 +6,18 @@ import "github.com/inproq/inproq/store"
 // returns what the queue holds then, if the store has told.
 func (e *Engine) settle(b *Batch, outcome error) (after store.Stats, counted bool) {
 	record := b.Record()
-	x := b.scratch
-	x.settling.begin(e.base, settleTime)
-	defer x.settling.end()
 	if e.out != nil && !b.watched.Has(Acked) && record.AllAcked(outcome) {
-		lost, after, err := e.out.Ack(&x.settling, b.Deliveries)
+		lost, after, err := e.out.Ack(e.base, b.Deliveries)
 		if err == nil {
 			e.acked(b, lost)
 			return after, true
-		}
+		} // else it is tried again, and logged
 	}
-	r := ruling{list: x.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
+	r := ruling{list: b.scratch.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
 	for i := range b.Deliveries {
 		d := &b.Deliveries[i]
 		if !record.Acked(i, outcome) {
-			e.retry(&r, &b.settings, d, record.Verdict(i, outcome))
+			e.retry(&r, b.settings, d, record.Verdict(i, outcome))
 			continue
 		}
 		if r.watched.Has(Acked) {
@@ -28,8 +25,11 @@ func (e *Engine) settle(b *Batch, outcome error) (after store.Stats, counted boo
 		}
 		r.ack(d.Lease)
 	}
-	x.list = r.list
-	lost, unsure, err := e.apply(&x.settling, r.list)
+	b.scratch.list = r.list
+	ctx := new(invocation) // which the store may keep
+	ctx.begin(e.base, settleTime)
+	defer ctx.end()
+	lost, unsure, err := e.apply(ctx, r.list)
 	if err == nil {
 		r.unsure = unsure
 		e.flowed(e.account(b.Deliveries, &r, lost))

@@ -23,19 +23,19 @@ func (f *flow) arrived(st store.Stats) int64 {
 	return max(f.known-before, 0)
 }
 
-// scale lets the autoscaler reconsider the number of handlers, after a batch.
-func (e *Engine) scale(b *Batch, st *store.Stats, failed bool) {
-	now := time.Now()
+// scale lets the autoscaler reconsider the number of handlers, after a batch that took
+// so long and left the queue with st.
+func (e *Engine) scale(b *Batch, st *store.Stats, took time.Duration, failed bool) {
 	e.mu.Lock()
 	waiting := st.Messages - max(st.Delayed, 0)
 	if st.Leased >= 0 {
 		waiting -= st.Leased
 	}
 	d := e.scaler.Observe(autoscale.Sample{
-		Now:       now,
+		Now:       b.ctx.began.Add(took),
 		Arrived:   e.flow.arrived(*st),
 		Ready:     max(waiting, 0),
-		Service:   now.Sub(b.ctx.began),
+		Service:   took,
 		Failed:    failed,
 		BatchSize: e.settings.BatchSize,
 		Max:       e.settings.MaxConcurrency,

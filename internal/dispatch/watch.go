@@ -79,7 +79,7 @@ func (e *Engine) concludeStuck(b *Batch) {
 	if b.watched.Has(Stuck) {
 		e.Observer.Observe(Happening{Kind: Stuck, Count: int64(b.Len())})
 	}
-	e.conclude(b, errStuck)
+	e.conclude(b, time.Since(b.ctx.began), errStuck)
 }
 
 // onBeat renews the leases of all batches that run, in a store that other

@@ -28,9 +28,10 @@ const (
 type Ledger struct {
 	all    atomic.Uint32 // a Call, and the bit sealed
 	own    []atomic.Uint32
-	mu     sync.Mutex // guards what follows, and the setting of all
-	retry  []Retry    // by message; nil until the first retry
-	retry0 Retry      // of RetryAll
+	few    [10]atomic.Uint32 // what own is of a batch of the usual size: one allocation less
+	mu     sync.Mutex        // guards what follows, and the setting of all
+	retry  []Retry           // by message; nil until the first retry
+	retry0 Retry             // of RetryAll
 }
 
 const sealed = 1 << 8
@@ -39,7 +40,12 @@ const sealed = 1 << 8
 const closed = None + 1<<7
 
 // Init prepares the ledger for a batch of n messages.
-func (l *Ledger) Init(n int) { l.own = make([]atomic.Uint32, n) }
+func (l *Ledger) Init(n int) {
+	if l.own = l.few[:]; n > len(l.few) {
+		l.own = make([]atomic.Uint32, n)
+	}
+	l.own = l.own[:n]
+}
 
 // Len returns the number of messages.
 func (l *Ledger) Len() int { return len(l.own) }

@@ -43,8 +43,10 @@ func (q *queue) collect() {
 // disperse lets senders share the first shard again: one that is alone from now
 // on is to have its messages in order. The caller holds mu.
 func (q *queue) disperse() {
-	q.meetings.Store(0)
-	if q.crowded.Swap(false) {
+	if q.meetings.Load() != 0 {
+		q.meetings.Store(0)
+	}
+	if q.crowded.Load() && q.crowded.Swap(false) {
 		q.flushAll() // a sender that saw crowded has pushed before, or sees it no more
 	}
 }

@@ -289,7 +289,7 @@ func (p *parcel) describe(s *Store, buf []store.Delivery) []store.Delivery {
 	leases := store.Lease(p.text)
 	at := len(buf)
 	buf = slices.Grow(buf, len(p.taken))[:at+len(p.taken)]
-	blocks := p.blocks
+	blocks, clock := p.blocks, dial{s: s}
 	for i := range p.taken {
 		x, d := &p.taken[i], &buf[at+i]
 		var f []byte
@@ -299,7 +299,7 @@ func (p *parcel) describe(s *Store, buf []store.Delivery) []store.Delivery {
 			}
 			f = x.frame().in(blocks[0].buf)
 		}
-		s.describe(&x.slot, f, d)
+		describe(&x.slot, f, &clock, d)
 		d.Lease = leases[i*leaseSize : (i+1)*leaseSize]
 	}
 	return buf
@@ -307,18 +307,18 @@ func (p *parcel) describe(s *Store, buf []store.Delivery) []store.Delivery {
 
 // describe fills in what the caller sees of a message with this frame, except the
 // lease.
-func (s *Store) describe(m *slot, b []byte, d *store.Delivery) {
+func describe(m *slot, b []byte, clock *dial, d *store.Delivery) {
 	d.ID, d.Delay, d.Attempts = m.id, 0, int(m.attempts)
 	if m.flags&(hasSent|hasType|hasHeaders) == 0 {
-		d.Body, d.ContentType, d.Headers, d.Sent = b, common[m.ctype], nil, s.time(m.born)
+		d.Body, d.ContentType, d.Headers, d.Sent = b, common[m.ctype], nil, clock.time(m.born)
 		return
 	}
 	f := parse(b, m.flags)
-	d.Body, d.ContentType, d.Headers, d.Sent = f.body, f.ctype, f.headers, s.time(m.born)
+	d.Body, d.ContentType, d.Headers, d.Sent = f.body, f.ctype, f.headers, clock.time(m.born)
 	if m.flags&hasType == 0 {
 		d.ContentType = common[m.ctype]
 	}
 	if m.flags&hasSent != 0 {
-		d.Sent = s.time(f.sent)
+		d.Sent = clock.time(f.sent)
 	}
 }

@@ -118,6 +118,23 @@ func (s *Store) now() int64 { return int64(time.Since(s.epoch)) }
 // time turns a reading of now into a time.
 func (s *Store) time(now int64) time.Time { return s.wall.Add(time.Duration(now)) }
 
+// A dial turns readings of now into times, most of them of the same second: it divides
+// once.
+type dial struct {
+	s            *Store
+	second, from int64 // since 1970, and as a reading; 0, 0: not set
+}
+
+func (d *dial) time(now int64) time.Time {
+	ns := now - d.from
+	if uint64(ns) >= uint64(time.Second) || d.second == 0 {
+		d.second = (d.s.unix + now) / int64(time.Second)
+		d.from = d.second*int64(time.Second) - d.s.unix
+		ns = now - d.from
+	}
+	return time.Unix(d.second, ns)
+}
+
 // queue finds a queue for a call with ctx.
 func (s *Store) queue(ctx context.Context, name string) (*queue, error) {
 	if err := ctx.Err(); err != nil {

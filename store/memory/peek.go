@@ -62,7 +62,7 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 	for i := range q.lanes {
 		q.gather(i)
 	}
-	p := peeker{q: q, limit: limit}
+	p := peeker{q: q, limit: limit, clock: dial{s: q.store}}
 	from, _ := parseReference(after) // what cannot be placed starts at the beginning
 	switch from.place {
 	case inSlab:
@@ -86,6 +86,7 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 type peeker struct {
 	q     *queue
 	limit int
+	clock dial
 	found []store.Delivery
 }
 
@@ -95,7 +96,7 @@ func (p *peeker) show(s *slot, r reference) {
 	copy(r.id[:], s.id[8:])
 	p.found = append(p.found, store.Delivery{})
 	d := &p.found[len(p.found)-1]
-	p.q.store.describe(s, p.q.arena.frame(s.frame()), d)
+	describe(s, p.q.arena.frame(s.frame()), &p.clock, d)
 	d.Lease = store.Lease(r.String())
 }
 

@@ -70,7 +70,9 @@ func (w *waiter) signal() {
 // senders at which number of messages the next one can.
 func (q *queue) signal() {
 	if len(q.waiters) == 0 {
-		q.wake.Store(never)
+		if q.wake.Load() != never { // a store would cost senders as much as a meeting
+			q.wake.Store(never)
+		}
 		return
 	}
 	for {

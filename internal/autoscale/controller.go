@@ -69,6 +69,7 @@ type Controller struct {
 	sampled  bool
 	arrived  float64 // messages, fading with arrivalMemory
 	observed float64 // seconds, fading alike: arrived/observed is λ
+	spread   float64 // what a message of the latest span adds to arrived
 	service  float64 // S, seconds per batch
 	failures float64 // F, of invocations
 
@@ -78,7 +79,7 @@ type Controller struct {
 
 // New returns a controller with a limit of one. Start is when its queue began to be watched, on the clock of the samples.
 func New(start time.Time) *Controller {
-	return &Controller{start: start, limit: 1, errorCap: uncapped}
+	return &Controller{start: start, spread: 1, limit: 1, errorCap: uncapped}
 }
 
 // Limit is how many handlers may run at once: within 1..max(1, Max) of the latest sample, 1 before the first.
@@ -125,7 +126,8 @@ func (c *Controller) measure(s Sample) {
 
 // measureArrivals fades both sums by the time since the previous sample and adds what is new, spread evenly over that
 // time. The quotient of the sums is an average that is right from the first sample on: while the controller is young, it
-// is everything that arrived over all the time there was. Samples of the same instant add messages and no time.
+// is everything that arrived over all the time there was. Samples of the same instant add messages and no time: they came
+// in the span that ended there, and count as much as those that the first of these samples told of.
 //
 // A longer time than the batch took, and than τ, was a quiet one: a full batch would have left and ended in it. It makes
 // the controller forget, but teaches no rate, so a queue that wakes after a night scales like a new one. The price is
@@ -138,11 +140,11 @@ func (c *Controller) measureArrivals(now, arrived, service float64) {
 		c.fade(span - longest)
 		span = longest
 	}
-	lost, spread := c.fade(span), 1.0
+	lost := c.fade(span)
 	if span > 0 {
-		spread = lost * arrivalMemory / span
+		c.spread = lost * arrivalMemory / span
 	}
-	c.arrived += spread * arrived
+	c.arrived += c.spread * arrived
 	c.observed += lost * arrivalMemory
 }
 

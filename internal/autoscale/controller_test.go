@@ -83,6 +83,19 @@ func TestBatchesThatEndTogether(t *testing.T) {
 	require.InDelta(t, one.arrivalRate(), together.arrivalRate(), 1e-9)
 }
 
+// Of batches that end together, any may be the one that tells of the messages that came meanwhile.
+func TestArrivalsThatBatchesTellOfTogether(t *testing.T) {
+	for _, shares := range [][4]int64{{400}, {0, 400}, {0, 0, 0, 400}, {100, 100, 100, 100}, {50, 0, 300, 50}} {
+		c := New(epoch)
+		for at := 5.0; at <= 30; at += 5 {
+			for _, arrived := range shares {
+				c.Observe(after(at, arrived, 0, 5*time.Second))
+			}
+			require.InDelta(t, 80, c.arrivalRate(), 1e-9, "%v after %v s", shares, at)
+		}
+	}
+}
+
 func TestClockThatGoesBack(t *testing.T) {
 	c := New(epoch)
 	c.Observe(after(10, 1000, 0, time.Second))

@@ -40,7 +40,7 @@ func TestCountersOfAMixture(t *testing.T) {
 			{Verb: store.Retry, Delay: 1e9}, // retried
 		}
 		dead := []spent{{i: 3, reason: RetriesExhausted}, {i: 4, reason: Crashed}, {i: 6, reason: Crashed}}
-		r.flowed(r.account(ds, &ruling{list: list, dead: dead}, []int{5, 6}))
+		r.flowed(r.account(ds, &ruling{list: list, dead: dead}, []int{5, 6}), 0)
 		c := r.cfg.Counters
 		assert.EqualValues(t, 2, c.Acked.Load())
 		assert.EqualValues(t, 2, c.Retried.Load())
@@ -85,18 +85,18 @@ func TestCountersOfAWholeLife(t *testing.T) {
 
 func TestArrivalsAreCountedFromTheBacklog(t *testing.T) {
 	var f flow
-	assert.EqualValues(t, 100, f.arrived(store.Stats{Messages: 100}), "a backlog found at the start is urgent")
-	assert.EqualValues(t, 0, f.arrived(store.Stats{Messages: 100}))
+	assert.EqualValues(t, 100, f.arrived(f.mark(), store.Stats{Messages: 100}), "a backlog found at the start is urgent")
+	assert.EqualValues(t, 0, f.arrived(f.mark(), store.Stats{Messages: 100}))
 	f.left += 10
-	assert.EqualValues(t, 0, f.arrived(store.Stats{Messages: 90}), "they left, nothing came")
+	assert.EqualValues(t, 0, f.arrived(f.mark(), store.Stats{Messages: 90}), "they left, nothing came")
 	f.left += 10
-	assert.EqualValues(t, 10, f.arrived(store.Stats{Messages: 90}), "as many came as left")
+	assert.EqualValues(t, 10, f.arrived(f.mark(), store.Stats{Messages: 90}), "as many came as left")
 	f.back += 5
-	assert.EqualValues(t, 5, f.arrived(store.Stats{Messages: 90}), "what comes back arrives again")
-	assert.EqualValues(t, 0, f.arrived(store.Stats{Messages: 70, Expired: 20}), "what expired has not left through here")
-	assert.EqualValues(t, 0, f.arrived(store.Stats{Messages: 0, Expired: 20}), "a purge is no arrival")
-	assert.EqualValues(t, 3, f.arrived(store.Stats{Messages: 3, Expired: 20}))
-	assert.EqualValues(t, 5, new(flow).arrived(store.Stats{Messages: 5, Expired: -1}), "unknown")
+	assert.EqualValues(t, 5, f.arrived(f.mark(), store.Stats{Messages: 90}), "what comes back arrives again")
+	assert.EqualValues(t, 0, f.arrived(f.mark(), store.Stats{Messages: 70, Expired: 20}), "what expired has not left through here")
+	assert.EqualValues(t, 0, f.arrived(f.mark(), store.Stats{Messages: 0, Expired: 20}), "a purge is no arrival")
+	assert.EqualValues(t, 3, f.arrived(f.mark(), store.Stats{Messages: 3, Expired: 20}))
+	assert.EqualValues(t, 5, new(flow).arrived(mark{}, store.Stats{Messages: 5, Expired: -1}), "unknown")
 }
 
 // TestConsumerSeesTheProducersRate: the engine is told nothing of sends.

@@ -137,8 +137,8 @@ func (e *Engine) conclude(b *Batch, took time.Duration, outcome error) {
 	after, counted := e.settle(b, outcome)
 	if !counted {
 		var err error
-		if after, err = e.cfg.Store.Stats(e.base, e.cfg.Queue); err != nil {
-			return // without figures the autoscaler has nothing to reconsider
+		if after, err = e.figures(); err != nil {
+			return // without them the autoscaler has nothing to reconsider
 		}
 		took = time.Since(b.ctx.began) // the settlement too
 	}

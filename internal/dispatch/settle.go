@@ -4,12 +4,10 @@ import "github.com/inproq/inproq/store"
 
 // settle gives every message of a batch its verdict, in one call of the store. It
 // returns what the queue holds then, if the store has told.
-func (e *Engine) settle(b *Batch, outcome error) (after store.Stats, counted bool) {
+func (e *Engine) settle(b *Batch, outcome error) (after figures, counted bool) {
 	record := b.Record()
 	if e.out != nil && !b.watched.Has(Acked) && record.AllAcked(outcome) {
-		lost, after, err := e.out.Ack(e.base, b.Deliveries)
-		if err == nil {
-			e.acked(b, lost)
+		if after, counted = e.ackAll(b); counted {
 			return after, true
 		} // else it is tried again, and logged
 	}
@@ -29,41 +27,69 @@ func (e *Engine) settle(b *Batch, outcome error) (after store.Stats, counted boo
 	ctx := new(invocation) // which the store may keep
 	ctx.begin(e.base, settleTime)
 	defer ctx.end()
+	leaving := r.acked + len(r.dead)
+	e.leave(leaving)
 	lost, unsure, err := e.apply(ctx, r.list)
+	var t Tally
 	if err == nil {
 		r.unsure = unsure
-		e.flowed(e.account(b.Deliveries, &r, lost))
+		t = e.account(b.Deliveries, &r, lost)
 	}
-	return store.Stats{}, false
+	e.flowed(t, leaving)
+	return figures{}, false
 }
 
-// acked does the books of a batch that was acknowledged as a whole.
-func (e *Engine) acked(b *Batch, lost []int) {
+// ackAll acknowledges a whole batch. It reports false when the store has failed.
+func (e *Engine) ackAll(b *Batch) (after figures, ok bool) {
+	n := len(b.Deliveries)
+	after.mark = e.leave(n)
+	lost, st, err := e.out.Ack(e.base, b.Deliveries)
+	if err != nil {
+		e.flowed(Tally{}, n)
+		return figures{}, false
+	}
+	t := Tally{Acked: n}
 	if len(lost) == 0 && b.sum.units > 0 {
-		e.Counters.acked(len(b.Deliveries), b.sum.units)
-		e.flowed(Tally{Acked: len(b.Deliveries)})
-		return
+		e.Counters.acked(n, b.sum.units)
+	} else {
+		r := ruling{watched: b.watched, at: beginning(b.watched)}
+		for i := range b.Deliveries {
+			r.ack(b.Deliveries[i].Lease)
+		}
+		t = e.account(b.Deliveries, &r, lost)
 	}
-	r := ruling{watched: b.watched, at: beginning(b.watched)}
-	for i := range b.Deliveries {
-		r.ack(b.Deliveries[i].Lease)
-	}
-	e.flowed(e.account(b.Deliveries, &r, lost))
+	e.flowed(t, n)
+	after.Stats = st
+	after.mark.left += int64(t.Acked) // which the figures have without doubt
+	return after, true
 }
 
 // bury is that of the settler, for the engine's own flow.
 func (e *Engine) bury(s *Settings, found []store.Delivery) []store.Delivery {
-	alive, t := e.Settler.bury(e.base, s, found)
-	if len(alive) < len(found) {
-		e.flowed(t)
+	if !anySpent(found, s.MaxRetries+1) {
+		return found
 	}
+	e.leave(len(found)) // at most
+	alive, t := e.Settler.bury(e.base, s, found)
+	e.flowed(t, len(found))
 	return alive
 }
 
-// flowed adds what was settled to what went through.
-func (e *Engine) flowed(t Tally) {
+// leave notes that the store is about to be told to let n messages go. It returns what
+// the flow knew before.
+func (e *Engine) leave(n int) mark {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.flow.leaving += int64(n)
+	return e.flow.mark()
+}
+
+// flowed adds what was settled to what went through. Leaving is what leave was called
+// with, also if nothing was settled.
+func (e *Engine) flowed(t Tally, leaving int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.flow.leaving -= int64(leaving)
 	e.flow.left += int64(t.Acked + t.Moved + t.Dropped)
 	e.flow.back += int64(t.Retried)
 }

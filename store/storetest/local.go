@@ -29,14 +29,14 @@ type localStore struct {
 	local store.Local
 
 	mu      sync.Mutex
-	inlets  map[string]store.Inlet
-	outlets map[string]store.Outlet
+	inlets  map[string]any // the values are of type store.Inlet
+	outlets map[string]any // store.Outlet
 }
 
 func newLocalStore(s store.Store) *localStore {
 	return &localStore{
 		Store: s, local: s.(store.Local),
-		inlets: map[string]store.Inlet{}, outlets: map[string]store.Outlet{},
+		inlets: map[string]any{}, outlets: map[string]any{},
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *localStore) Enqueue(ctx context.Context, queue string, msgs []store.Mes
 	}
 	var r store.Receipt
 	m := &msgs[0]
-	err := with(s, queue, s.inlets, s.local.Inlet, func(in store.Inlet) (err error) {
+	err := s.throughInlet(queue, func(in store.Inlet) (err error) {
 		r, err = in.Send(ctx, m.ID, m.Body, m.ContentType, s.local.Now())
 		return err
 	})
@@ -64,7 +64,7 @@ func (s *localStore) Lease(ctx context.Context, queue string, c store.Claim, buf
 	if ctx.Err() != nil {
 		return s.Store.Lease(ctx, queue, c, buf)
 	}
-	err := with(s, queue, s.outlets, s.local.Outlet, func(out store.Outlet) (err error) {
+	err := s.throughOutlet(queue, func(out store.Outlet) (err error) {
 		buf, _, err = out.Lease(ctx, c, buf)
 		return err
 	})
@@ -82,30 +82,42 @@ func (s *localStore) Settle(ctx context.Context, queue string, outcomes []store.
 	if ctx.Err() != nil {
 		return s.Store.Settle(ctx, queue, outcomes)
 	}
-	err = with(s, queue, s.outlets, s.local.Outlet, func(out store.Outlet) (err error) {
+	err = s.throughOutlet(queue, func(out store.Outlet) (err error) {
 		lost, _, err = out.Ack(ctx, ds)
 		return err
 	})
 	return lost, err
 }
 
-// with calls use with the kept way into or out of a queue, or with a new one if there
+// through calls use with the kept way into or out of a queue, or with a new one if there
 // is none or its queue is gone.
-func with[T any](s *localStore, queue string, kept map[string]T, open func(string) (T, error), use func(T) error) error {
+func (s *localStore) through(queue string, kept map[string]any, open func() (any, error), use func(way any) error) error {
 	s.mu.Lock()
-	x, ok := kept[queue]
+	way, ok := kept[queue]
 	s.mu.Unlock()
 	if ok {
-		if err := use(x); !errors.Is(err, store.ErrQueueNotFound) {
+		if err := use(way); !errors.Is(err, store.ErrQueueNotFound) {
 			return err
 		}
 	}
-	x, err := open(queue)
+	way, err := open()
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	kept[queue] = x
+	kept[queue] = way
 	s.mu.Unlock()
-	return use(x)
+	return use(way)
+}
+
+func (s *localStore) throughInlet(queue string, use func(store.Inlet) error) error {
+	return s.through(queue, s.inlets,
+		func() (any, error) { return s.local.Inlet(queue) },
+		func(way any) error { return use(way.(store.Inlet)) })
+}
+
+func (s *localStore) throughOutlet(queue string, use func(store.Outlet) error) error {
+	return s.through(queue, s.outlets,
+		func() (any, error) { return s.local.Outlet(queue) },
+		func(way any) error { return use(way.(store.Outlet)) })
 }

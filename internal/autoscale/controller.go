@@ -150,10 +150,13 @@ func (c *Controller) measureArrivals(now, arrived, service float64) {
 
 // fade lets both sums forget over a span, and returns the share that was lost.
 func (c *Controller) fade(span float64) float64 {
-	kept := math.Exp(-span / arrivalMemory)
-	c.arrived *= kept
-	c.observed *= kept
-	return 1 - kept
+	lost := span / arrivalMemory
+	if lost > 1e-6 { // else it is that, to more digits than 1 - Exp has
+		lost = -math.Expm1(-lost)
+	}
+	c.arrived -= lost * c.arrived
+	c.observed -= lost * c.observed
+	return lost
 }
 
 // arrivalRate is λ in messages per second, 0 while no time has passed: then the backlog alone makes the need.

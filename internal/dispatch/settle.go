@@ -4,6 +4,8 @@ import "github.com/inproq/inproq/store"
 
 // settle gives every message of a batch its verdict, in one call of the store. It
 // returns what the queue holds then, if the store has told.
+//
+// Order: leave, the store, flowed, whatever else happens; see flow.
 func (e *Engine) settle(b *Batch, outcome error) (after figures, counted bool) {
 	record := b.Record()
 	if e.out != nil && !b.watched.Has(Acked) && record.AllAcked(outcome) {

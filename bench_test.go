@@ -83,6 +83,12 @@ func throughput(b *testing.B, producers, handlers, batchSize, send int) {
 // benchQueue declares a queue with a consumer on a broker that runs for the
 // length of the benchmark.
 func benchQueue[T any](b *testing.B, h inproq.Handler[T], cfg inproq.ConsumerConfig) *inproq.Queue[T] {
+	queue, _ := benchBroker(b, h, cfg)
+	return queue
+}
+
+// benchBroker is benchQueue for who needs the broker too.
+func benchBroker[T any](b *testing.B, h inproq.Handler[T], cfg inproq.ConsumerConfig) (*inproq.Queue[T], *inproq.Broker) {
 	broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -96,7 +102,7 @@ func benchQueue[T any](b *testing.B, h inproq.Handler[T], cfg inproq.ConsumerCon
 		cancel()
 		run.Wait()
 	})
-	return queue
+	return queue, broker
 }
 
 // spread calls fn in p goroutines with an equal share of a round each, and waits

@@ -28,6 +28,9 @@ type shard struct {
 
 // flush passes a shard's counts on. The caller holds its mu.
 func (q *queue) flush(sh *shard) (messages, bytes int64) {
+	if sh.n == 0 {
+		return q.messages.Load(), q.bytes.Load()
+	}
 	messages, bytes = q.messages.Add(sh.n), q.bytes.Add(sh.bytes)
 	sh.n, sh.bytes = 0, 0
 	return messages, bytes
@@ -35,8 +38,13 @@ func (q *queue) flush(sh *shard) (messages, bytes int64) {
 
 // collect brings the queue's counts up to date. The caller holds mu.
 func (q *queue) collect() {
-	if q.crowded.Load() {
-		q.flushAll()
+	if in := q.inlets.Load(); in != nil {
+		for i := range *in {
+			sh := &(*in)[i]
+			sh.mu.Lock()
+			q.flush(sh)
+			sh.mu.Unlock()
+		}
 	}
 }
 
@@ -46,17 +54,8 @@ func (q *queue) disperse() {
 	if q.meetings.Load() != 0 {
 		q.meetings.Store(0)
 	}
-	if q.crowded.Load() && q.crowded.Swap(false) {
-		q.flushAll() // a sender that saw crowded has pushed before, or sees it no more
-	}
-}
-
-func (q *queue) flushAll() {
-	in := *q.inlets.Load()
-	for i := range in {
-		in[i].mu.Lock()
-		q.flush(&in[i])
-		in[i].mu.Unlock()
+	if q.crowded.Load() {
+		q.crowded.Store(false)
 	}
 }
 
@@ -241,12 +240,10 @@ func (q *queue) push(sh *shard, msgs []store.Message, now int64) {
 func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 	sh.n += n
 	sh.bytes += size
-	// Order: add, then look whether somebody waits. Who waits first says so and
-	// then counts: one of the two sees the other. The count is of what was flushed,
-	// and of the shards too only while senders meet; so a message may stay in its
-	// shard only if they did before nobody waited.
+	// Order: add, then look whether somebody waits, with the shard locked. Who waits
+	// first says so and then collects what shards have: one of the two sees the other.
 	wake := int64(never)
-	if q.crowded.Load() && sh.n < flushAt && q.wake.Load() == never {
+	if sh.n < flushAt && q.wake.Load() == never {
 		// What other shards have is left out.
 		r.Messages, r.Bytes = q.messages.Load()+sh.n, q.bytes.Load()+sh.bytes
 	} else {

@@ -26,10 +26,7 @@ func (q *queue) lease(ctx context.Context, c store.Claim, buf []store.Delivery, 
 	c.Max = max(c.Max, c.Min)
 	began := int64(-1)
 	for {
-		now := q.lockOnly()
-		if q.ready() < int64(c.Max) {
-			q.collect() // else there is enough without what senders keep to themselves
-		}
+		now := q.lock()
 		if began < 0 {
 			began = now
 		}

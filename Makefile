@@ -25,7 +25,11 @@ alone: ## Build and test each module as a user gets it, without the workspace
 	$(call each,GOWORK=off go vet ./... && GOWORK=off go test ./...)
 
 .PHONY: bench
-bench: ## Run the benchmarks beside the code; set BENCH to choose some
+bench: ## Measure side by side with others, write bench/RESULTS.md; BENCHFLAGS=-quick tries it
+	cd bench && go run . $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## Run the benchmarks beside the code; set BENCH to choose some
 	$(call each,go test -run '^$$' -bench '$(or $(BENCH),.)' ./...)
 
 .PHONY: fuzz

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// latency is the time from Send to the handler's first line, on a queue where nothing
+// else happens.
+func latency(Effort) Workload {
+	return Workload{
+		Kind:    "latency",
+		Title:   "Send to handler, on an idle queue",
+		Name:    "idle",
+		Enters:  func(Contestant) bool { return true },
+		Measure: measureLatency,
+	}
+}
+
+// pause makes the queue idle again before the next message.
+const pause = 200 * time.Microsecond
+
+func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
+	q, err := c.Open(Setup{Handlers: handlers, Producers: handlers, Latency: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closeErr := q.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	arrived := make(chan time.Time, 1)
+	if err := q.Consume(func(int, []byte) { arrived <- time.Now() }); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), e.Patience)
+	defer cancel()
+	body := bodyOf(128, c.Keeps)
+	var all []time.Duration
+	warm := e.Latencies / 10
+	for began := time.Now(); len(all) < e.Latencies+warm && (time.Since(began) < 2*e.Time || len(all) < warm+5); {
+		message := body()
+		start := time.Now()
+		if err := q.Send(ctx, message); err != nil {
+			return nil, err
+		}
+		select {
+		case at := <-arrived:
+			all = append(all, at.Sub(start))
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if len(all) == 5 && time.Since(began) > e.Time/5 {
+			warm = 1 // a slow one: few messages have to do
+		}
+		time.Sleep(pause)
+	}
+	if err := q.Settle(ctx); err != nil {
+		return nil, err
+	}
+	all = all[warm:]
+	slices.Sort(all)
+	return Sample{"p50": float64(percentile(all, 50)), "p99": float64(percentile(all, 99)), "n": float64(len(all))}, nil
+}

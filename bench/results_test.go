@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sampleReport has invented figures for some contestants.
+func sampleReport() Report {
+	steady := func(v float64) Stat { return Stat{v, v * 0.9, v * 1.2, 5} }
+	drain := func(id, title string, floor, ours, theirs float64) Table {
+		row := func(name string, ns float64) Row {
+			return Row{Contestant: name, Stats: map[string]Stat{"ns": steady(ns), "n": steady(1e6), "allocs": steady(2)}}
+		}
+		return Table{Kind: "drain", Title: title, ID: id, Rows: []Row{
+			row("raw channel", floor), row("inproq", ours), row("watermill GoChannel", theirs), {Contestant: "a <b> & c", Error: "no | ink"},
+		}}
+	}
+	return Report{
+		Date: time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC), Took: 9 * time.Minute, Count: 5, Effort: fullEffort,
+		Machine:     Machine{CPU: "AMD EPYC <1>", Kernel: "6.1", Go: "go1.26.8", OS: "linux/amd64", Cores: 2, MemoryGiB: 24},
+		Commit:      Commit{Hash: "0123456789ab"},
+		Versions:    map[string]string{"github.com/ThreeDotsLabs/watermill": "v1.5.1", "github.com/inproq/inproq": "this tree"},
+		Contestants: Contestants, Foreign: Stat{0.01, 0, 0.05, 100},
+		Tables: []Table{
+			drain(chartSingle, "16 producers", 50, 100, 5000),
+			drain(chartBatch, "batches", 50, 60, 4000),
+			{Kind: "delayed", Title: "1,000 pending", ID: "delayed/pending=1000", Rows: []Row{
+				{Contestant: "inproq", Stats: map[string]Stat{"ns": steady(40), "bytes": steady(200)}},
+			}},
+		},
+	}
+}
+
+func TestResults(t *testing.T) {
+	text := results(sampleReport())
+	for _, line := range []string{
+		"![Messages per second](throughput.svg)",
+		"on 5 November 2026, at commit 0123456789ab, in 9m0s.",
+		"| machine | AMD EPYC <1>, 2 processors, 24 GiB |",
+		"| system | linux/amd64, kernel 6.1 |",
+		"| others on the machine | used 1 % of the processors (median; at most 5 %) |",
+		"## Throughput",
+		"### 16 producers",
+		"| raw channel | 20.0 M | 16.7 M – 22.2 M | 50.0 ns | 1.00 | 0.50 × | 2.0 |",
+		"| inproq | 10.0 M | 8.33 M – 11.1 M | 100 ns | 0.50 |  | 2.0 |",
+		"| watermill GoChannel | 200 k | 167 k – 222 k | 5.00 µs | 0.010 | 50.0 × | 2.0 |",
+		`| a <b> & c | failed: no \| ink |  |  |  |  |  |`,
+		"| inproq | 40.0 ns | 36.0 ns – 48.0 ns | 200 B | 180 B – 240 B |",
+		"* **watermill GoChannel** (`github.com/ThreeDotsLabs/watermill` v1.5.1): gochannel with",
+		"* **raw channel**: The floor",
+		"* Processes hold 64 MiB beside the queue",
+		"more than 10 % of the processors",
+	} {
+		assert.Contains(t, text, line)
+	}
+	assert.NotContains(t, text, "> **", "no warnings")
+	assert.NotContains(t, text, "## Latency", "not measured")
+	assert.NotContains(t, text, "\n\n\n")
+	columns := 0
+	for line := range strings.Lines(text) {
+		n := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+		if columns != 0 && n != 0 {
+			assert.Equal(t, columns, n, "a table is as wide everywhere: %s", line)
+		}
+		columns = n
+	}
+}
+
+// Whatever makes figures doubtful stands at the top.
+func TestResultsWarn(t *testing.T) {
+	r := sampleReport()
+	r.Quick, r.Forced, r.Only, r.Commit.Dirty, r.Foreign = true, true, "inproq", true, Stat{}
+	top, _, _ := strings.Cut(results(r), "## Throughput")
+	assert.Contains(t, top, "> **This is a trial (-quick)")
+	assert.Contains(t, top, "> **Measured with -force")
+	assert.Contains(t, top, `> **Only a part was measured: -run "inproq".**`)
+	assert.Contains(t, top, "0123456789ab with uncommitted changes")
+	assert.Contains(t, top, "unknown: only Linux tells")
+
+	r.Tables = nil
+	assert.NotContains(t, results(r), "throughput.svg", "there is none")
+}
+
+func TestChart(t *testing.T) {
+	svg, ok := chart(sampleReport())
+	require.True(t, ok)
+	var texts []string
+	circles := 0
+	for d := xml.NewDecoder(strings.NewReader(svg)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		switch token := token.(type) {
+		case xml.StartElement:
+			assert.NotContains(t, []string{"script", "image", "foreignObject"}, token.Name.Local)
+			if token.Name.Local == "circle" {
+				circles++
+			}
+			for _, a := range token.Attr {
+				assert.NotContains(t, a.Value, "NaN")
+			}
+		case xml.CharData:
+			texts = append(texts, strings.TrimSpace(string(token)))
+		}
+	}
+	assert.Equal(t, 3*2+2, circles, "two for each contestant that has figures, and the legend")
+	for _, text := range []string{"inproq", "10.0 M", "200 k", "a <b> & c", "failed", "100 k", "1 M", "100 M"} {
+		assert.Contains(t, texts, text)
+	}
+	assert.Contains(t, svg, "prefers-color-scheme: dark")
+
+	_, ok = chart(Report{})
+	assert.False(t, ok, "nothing to draw")
+	_, ok = chart(Report{Tables: []Table{{ID: chartSingle, Rows: []Row{{Contestant: "inproq", Error: "out of ink"}}}}})
+	assert.False(t, ok, "nothing to draw")
+}
+
+// Ten times as fast is as far to the right everywhere.
+func TestLogScale(t *testing.T) {
+	scale := logScale(1e4, 1e7)
+	assert.Equal(t, coordinate(plotLeft), scale(1e4))
+	assert.Equal(t, coordinate(plotRight), scale(1e7))
+	assert.InDelta(t, float64(scale(1e6)-scale(1e5)), float64(scale(1e5)-scale(1e4)), 1e-9)
+	low, high := extent(sampleReport().Tables[:2]...)
+	assert.Equal(t, []float64{1e5, 1e8}, []float64{low, high})
+}

@@ -19,8 +19,9 @@ type guard struct {
 	// patience is how long it waits for others to finish.
 	patience time.Duration
 	// look is how long it watches.
-	look time.Duration
-	read func() (cpuTime, error) // readCPU
+	look  time.Duration
+	read  func() (cpuTime, error) // readCPU
+	scale func() float64          // scaling; nil: not looked at
 }
 
 // cpuTime is time that all processors together have spent since the machine started.
@@ -48,24 +49,36 @@ func (g guard) await() error {
 		return nil
 	}
 	for deadline := time.Now().Add(g.patience); ; {
-		before, err := g.read()
-		if err != nil {
-			return fmt.Errorf("cannot look whether the machine is busy (only Linux tells): %w; -force measures all the same", err)
-		}
-		time.Sleep(g.look)
-		after, err := g.read()
-		if err != nil {
+		why, err := g.trouble()
+		if err != nil || why == "" {
 			return err
 		}
-		share := after.since(before).foreign(0)
-		if share <= mostForeign {
-			return nil
-		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: others use %.0f%% of its processors, %.0f%% are allowed, and waiting for %v did not help; -force measures all the same",
-				errBusy, 100*share, 100*mostForeign, g.patience)
+			return fmt.Errorf("%w: %s, and waiting for %v did not help; -force measures all the same", errBusy, why, g.patience)
 		}
 	}
+}
+
+// trouble says what is wrong with the machine; "" is nothing.
+func (g guard) trouble() (string, error) {
+	before, err := g.read()
+	if err != nil {
+		return "", fmt.Errorf("cannot look whether the machine is busy (only Linux tells): %w; -force measures all the same", err)
+	}
+	time.Sleep(g.look)
+	after, err := g.read()
+	if err != nil {
+		return "", err
+	}
+	if share := after.since(before).foreign(0); share > mostForeign {
+		return fmt.Sprintf("others use %.0f%% of its processors, %.0f%% are allowed", 100*share, 100*mostForeign), nil
+	}
+	if g.scale != nil {
+		if share := g.scale(); share < leastScaling {
+			return fmt.Sprintf("its processors together do %.0f%% of their work, which should be %.0f%%: a hypervisor's other guests use them", 100*share, 100*leastScaling), nil
+		}
+	}
+	return "", nil
 }
 
 // readCPU reads /proc/stat.

@@ -65,7 +65,15 @@ func TestGuard(t *testing.T) {
 	require.ErrorIs(t, err, errBusy)
 	assert.ErrorContains(t, err, "others use 100% of its processors, 10% are allowed")
 
-	g.off = true
+	doing := 0.5
+	g = guard{patience: -1, read: busyFor(0), scale: func() float64 { return doing }}
+	err = g.await()
+	require.ErrorIs(t, err, errBusy)
+	assert.ErrorContains(t, err, "do 50% of their work, which should be 75%")
+	doing = 0.9
+	assert.NoError(t, g.await())
+
+	doing, g.off = 0, true
 	assert.NoError(t, g.await(), "told not to look")
 
 	g = guard{read: func() (cpuTime, error) { return cpuTime{}, os.ErrNotExist }}

@@ -49,7 +49,7 @@ func parent() error {
 
 	plan := Plan{
 		Effort: fullEffort, Count: *count, Measure: measureInChild, Log: os.Stderr,
-		Guard: guard{off: *force || *quick, patience: 30 * time.Second, look: 500 * time.Millisecond, read: readCPU},
+		Guard: guard{off: *force || *quick, patience: 3 * time.Minute, look: 500 * time.Millisecond, read: readCPU, scale: scaling},
 	}
 	if *quick {
 		plan.Effort = quickEffort

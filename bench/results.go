@@ -28,7 +28,7 @@ func results(r Report) string {
 		"thousands": thousands,
 	}).Parse(resultsTemplate))
 	var text strings.Builder
-	if err := t.Execute(&text, page{r, mostForeign}); err != nil {
+	if err := t.Execute(&text, page{r, mostForeign, leastScaling}); err != nil {
 		panic(err) // the template is ours
 	}
 	return text.String()
@@ -37,7 +37,7 @@ func results(r Report) string {
 // A page is what the template sees.
 type page struct {
 	Report
-	MostForeign float64
+	MostForeign, LeastScaling float64
 }
 
 // of returns the tables of one kind.

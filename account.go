@@ -244,10 +244,7 @@ func (b *Broker) modify(ctx context.Context, name string, change func(*record) e
 		if err != nil {
 			return nil, fromStore(err, name)
 		}
-		r, err := parseRecord(old.Queue)
-		if err != nil {
-			return nil, err
-		}
+		r := old.clone()
 		if err := change(r); err != nil {
 			return nil, err
 		}

@@ -9,17 +9,16 @@ import (
 )
 
 // audit tells of a change of a queue's record: from what the broker knew, which is
-// without a name if that was nothing, to what it has learned.
-func (b *Broker) audit(before store.Queue, after *record) {
+// nil if that was nothing, to what it has learned.
+func (b *Broker) audit(old, after *record) {
 	if !b.events.wants(auditKinds) {
 		return
 	}
-	old := &record{Queue: store.Queue{Deleted: true}}
-	if before.Name != "" {
-		var err error
-		if old, err = parseRecord(before); err != nil {
-			return // it could be read once, so this cannot be
-		}
+	if old == nil {
+		old = &record{Queue: store.Queue{Deleted: true}}
+	}
+	if old.malformed {
+		return // who learned of it has said so
 	}
 	name := after.Name
 	tell := func(kind EventKind, before, after json.RawMessage) {

@@ -94,7 +94,7 @@ func NewBroker(cfg Config) (*Broker, error) {
 		b.journal = newJournal()
 		b.events.tapInto(b.journal.note)
 	}
-	b.catalog = catalog{store: b.store, changed: b.audit, follow: b.follow, queues: make(map[string]store.Queue)}
+	b.catalog = catalog{store: b.store, changed: b.audit, follow: b.follow, queues: make(map[string]*record)}
 	return b, nil
 }
 

@@ -15,29 +15,29 @@ import (
 type catalog struct {
 	store store.Store
 	// Called with what changed, also by others: first changed, once for each change,
-	// with what was known before, then follow. Deleted may be set in both.
-	changed func(before store.Queue, after *record)
+	// with what was known before, nil if that was nothing, then follow. Deleted may be
+	// set in after.
+	changed func(before, after *record)
 	follow  func(*record)
 
 	mu       sync.Mutex
-	queues   map[string]store.Queue
-	complete uint64 // the revision up to which queues has everything
-	listed   bool   // a list of all queues has come; on an empty store complete is still 0
+	queues   map[string]*record // also malformed ones
+	complete uint64             // the revision up to which queues has everything
+	listed   bool               // a list of all queues has come; on an empty store complete is still 0
 }
 
-// get returns a queue's record as it is in the store now. The caller may change
-// it.
+// get returns a queue's record as it is in the store now.
 func (c *catalog) get(ctx context.Context, name string) (*record, error) {
 	if err := c.sync(ctx); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
-	q, ok := c.queues[name]
+	r := c.queues[name]
 	c.mu.Unlock()
-	if !ok {
+	if r == nil {
 		return nil, store.ErrQueueNotFound
 	}
-	return parseRecord(q)
+	return r, r.check()
 }
 
 // list returns the records of all queues, in no order.
@@ -48,9 +48,8 @@ func (c *catalog) list(ctx context.Context) ([]*record, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]*record, 0, len(c.queues))
-	for _, q := range c.queues {
-		r, err := parseRecord(q)
-		if err != nil {
+	for _, r := range c.queues {
+		if err := r.check(); err != nil {
 			return nil, err
 		}
 		all = append(all, r)
@@ -72,7 +71,7 @@ func (c *catalog) put(ctx context.Context, r *record) (*record, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	before, news := c.learn(q)
+	before, news := c.learn(r)
 	c.mu.Unlock()
 	if news {
 		c.changed(before, r)
@@ -85,19 +84,18 @@ func (c *catalog) put(ctx context.Context, r *record) (*record, error) {
 func (c *catalog) revision(name string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queues[name].Revision
+	if r := c.queues[name]; r != nil {
+		return r.Revision
+	}
+	return 0
 }
 
 // known returns a queue's record as it was last heard of, nil if there is none.
 func (c *catalog) known(name string) *record {
 	c.mu.Lock()
-	q, ok := c.queues[name]
-	c.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	r, err := parseRecord(q)
-	if err != nil {
+	defer c.mu.Unlock()
+	r := c.queues[name]
+	if r != nil && r.malformed {
 		return nil // who learned of it has said so
 	}
 	return r
@@ -115,7 +113,11 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	if err != nil {
 		return err
 	}
-	type change struct{ before, after store.Queue }
+	records := make([]*record, len(changes))
+	for i, q := range changes {
+		records[i], _ = parseRecord(q)
+	}
+	type change struct{ before, after *record }
 	var fresh []change
 	c.mu.Lock()
 	listed := c.listed
@@ -123,11 +125,11 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	// When another sync was faster, it knows all that this one does.
 	if upTo > c.complete {
 		if after == 0 {
-			changes = append(changes, c.missing(changes, upTo)...)
+			records = append(records, c.missing(changes, upTo)...)
 		}
-		for _, q := range changes {
-			if before, news := c.learn(q); news {
-				fresh = append(fresh, change{before, q})
+		for _, r := range records {
+			if before, news := c.learn(r); news {
+				fresh = append(fresh, change{before, r})
 			}
 		}
 		c.complete = upTo
@@ -135,30 +137,29 @@ func (c *catalog) await(ctx context.Context, wait time.Duration) error {
 	c.mu.Unlock()
 	var errs []error
 	for _, x := range fresh {
-		r, err := parseRecord(x.after)
-		if err != nil {
+		if err := x.after.check(); err != nil {
 			errs = append(errs, err)
 			continue // the others' changes count all the same
 		}
-		if listed || x.before.Name != "" {
-			c.changed(x.before, r) // else it was there before the broker
+		if listed || x.before != nil {
+			c.changed(x.before, x.after) // else it was there before the broker
 		}
-		c.follow(r)
+		c.follow(x.after)
 	}
 	return errors.Join(errs...)
 }
 
 // missing returns tombstones for the records that a list of all queues up to a
 // revision does not have: it comes without. The caller holds mu.
-func (c *catalog) missing(list []store.Queue, upTo uint64) []store.Queue {
+func (c *catalog) missing(list []store.Queue, upTo uint64) []*record {
 	listed := make(map[string]bool, len(list))
 	for i := range list {
 		listed[list[i].Name] = true
 	}
-	var gone []store.Queue
-	for name, q := range c.queues {
-		if !listed[name] && q.Revision < upTo {
-			gone = append(gone, store.Queue{Name: name, Deleted: true, Revision: upTo})
+	var gone []*record
+	for name, r := range c.queues {
+		if !listed[name] && r.Revision < upTo {
+			gone = append(gone, &record{Queue: store.Queue{Name: name, Deleted: true, Revision: upTo}})
 		}
 	}
 	return gone
@@ -166,15 +167,15 @@ func (c *catalog) missing(list []store.Queue, upTo uint64) []store.Queue {
 
 // learn notes a record unless it is old news, and returns what was known before. The
 // caller holds mu.
-func (c *catalog) learn(q store.Queue) (before store.Queue, news bool) {
-	before = c.queues[q.Name]
-	if q.Revision <= c.complete || q.Revision <= before.Revision {
+func (c *catalog) learn(r *record) (before *record, news bool) {
+	before = c.queues[r.Name]
+	if r.Revision <= c.complete || before != nil && r.Revision <= before.Revision {
 		return before, false
 	}
-	if q.Deleted {
-		delete(c.queues, q.Name)
+	if r.Deleted {
+		delete(c.queues, r.Name)
 	} else {
-		c.queues[q.Name] = q
+		c.queues[r.Name] = r
 	}
 	return before, true
 }

@@ -167,7 +167,7 @@ func (c *Consumer) launch(r *record) error {
 		Ended:       func(error) { b.retire(c) },
 		Grace:       b.grace,
 		Logger:      b.log,
-		Counters:    &c.ep.counters,
+		Counters:    &c.ep.consumption().Counters,
 		Observer:    c.ep,
 	})
 	b.active[c] = struct{}{}

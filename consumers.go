@@ -135,6 +135,7 @@ func (b *Broker) UpdateConsumer(ctx context.Context, queue string, u ConsumerUpd
 		if err != nil {
 			return ConsumerInfo{}, err
 		}
+		r = r.clone()
 		if err := u.apply(r, &b.limits); err != nil {
 			return ConsumerInfo{}, err
 		}
@@ -210,7 +211,7 @@ func (b *Broker) ensureDeadLetterQueue(ctx context.Context, s *consumerSettings)
 	return b.ensureQueue(ctx, s.DeadLetterQueue)
 }
 
-// lookUp returns a copy of a queue's record as it is now.
+// lookUp returns a queue's record as it is now.
 func (b *Broker) lookUp(ctx context.Context, name string) (*record, error) {
 	if err := b.mayChange(name); err != nil {
 		return nil, err

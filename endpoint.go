@@ -19,31 +19,39 @@ type endpoint struct {
 	name   string
 	policy atomic.Pointer[policy] // nil: the queue is not known
 
-	sent        atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
-	extraWrites atomic.Uint64 // billed operations beyond one for each of them
-	expiry      expiry
-	settling    atomic.Pointer[dispatch.Settler] // for what handlers do not settle; nil: not needed yet
-	warned      atomic.Bool                      // that a lease is too short
-	nearlyFull  atomic.Bool                      // the backlog may be close to its limit
-	counters    dispatch.Counters
-	limiter     *limiter // nil: no limit
+	sent       atomic.Uint64 // accepted messages, but for those that the policy's inlet counts
+	expiry     expiry
+	consumed   atomic.Pointer[consumption] // nil: not needed yet
+	nearlyFull atomic.Bool                 // the backlog may be close to its limit
+	warned     atomic.Bool                 // that a lease is too short
+	limiter    *limiter                    // nil: no limit
 
 	mu       sync.Mutex
-	typ      reflect.Type    // of the bodies; nil: not bound yet
-	consumer *Consumer       // with a handler in this process; nil: none
-	stable   context.Context // ends when the consumer's record changes; nil: nobody waits for that
-	upset    context.CancelFunc
+	typ      reflect.Type // of the bodies; nil: not bound yet
+	consumer *Consumer    // with a handler in this process; nil: none
+	stable   *stability   // nil: nobody waits for its end
 }
 
-// policy is what a queue's record says about sends.
+// consumption is what an endpoint needs once its queue has a consumer: it is more than
+// the endpoint itself.
+type consumption struct {
+	dispatch.Counters                                  // their WriteOps have those of large messages too
+	settler           atomic.Pointer[dispatch.Settler] // for what handlers do not settle; nil: not needed yet
+}
+
+// stability ends when the consumer's record changes.
+type stability struct {
+	context.Context
+	end context.CancelFunc
+}
+
+// policy is what a queue's record says, with what every send needs of it.
 type policy struct {
 	delay    time.Duration
 	ctype    ContentType // "": as the type wants
-	revision uint64
-	id       string      // of the queue; "": it was deleted
 	inlet    store.Inlet // nil: the store has none
 	consumer *consumerRecord
-	leaseKey []byte
+	record   *record // without an ID: the queue was deleted
 }
 
 // consumedAs reports whether both say the same of the queue's consumer.
@@ -54,7 +62,7 @@ func (p *policy) consumedAs(other *policy) bool {
 
 // currentPolicy returns what the newest record says, or nil when there is no queue.
 func (ep *endpoint) currentPolicy() *policy {
-	if p := ep.policy.Load(); p != nil && p.id != "" {
+	if p := ep.policy.Load(); p != nil && p.record.ID != "" {
 		return p
 	}
 	return nil
@@ -62,13 +70,13 @@ func (ep *endpoint) currentPolicy() *policy {
 
 // follow takes over a record that may be newer.
 func (ep *endpoint) follow(r *record) {
-	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, revision: r.Revision, id: r.ID, consumer: r.Consumer, leaseKey: r.LeaseKey}
+	p := &policy{delay: r.DeliveryDelay, ctype: r.ContentType, consumer: r.Consumer, record: r}
 	for {
 		old := ep.policy.Load()
-		if old != nil && old.revision >= r.Revision {
+		if old != nil && old.record.Revision >= r.Revision {
 			return
 		}
-		same := old != nil && old.id == r.ID
+		same := old != nil && old.record.ID == r.ID
 		switch {
 		case r.Deleted: // a tombstone has no ID
 		case same:
@@ -113,9 +121,10 @@ func (ep *endpoint) consumerStays() context.Context {
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.stable == nil {
-		ep.stable, ep.upset = context.WithCancel(context.Background())
+		ep.stable = new(stability)
+		ep.stable.Context, ep.stable.end = context.WithCancel(context.Background())
 	}
-	return ep.stable
+	return ep.stable.Context
 }
 
 // disturb ends that context.
@@ -123,9 +132,18 @@ func (ep *endpoint) disturb() {
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.stable != nil {
-		ep.upset()
-		ep.stable, ep.upset = nil, nil
+		ep.stable.end()
+		ep.stable = nil
 	}
+}
+
+// consumption returns that of the queue, new if need be.
+func (ep *endpoint) consumption() *consumption {
+	if c := ep.consumed.Load(); c != nil {
+		return c
+	}
+	ep.consumed.CompareAndSwap(nil, new(consumption))
+	return ep.consumed.Load()
 }
 
 // pulled reports whether the queue is known to be pulled from.

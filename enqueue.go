@@ -20,7 +20,7 @@ func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
 	if p := ep.currentPolicy(); p != nil {
 		return p
 	}
-	return &policy{}
+	return &policy{record: new(record)}
 }
 
 // refresh takes over the queue's record as it is in the store now.
@@ -81,7 +81,7 @@ func (ep *endpoint) sendLocal(ctx context.Context, p *policy, id store.ID, body 
 		ep.noteSent(&store.Message{ID: id, Body: body, ContentType: string(ct)}, now)
 	}
 	if len(body) > dispatch.OpSize {
-		ep.extraWrites.Add(dispatch.OpUnits(len(body)) - 1)
+		ep.consumption().WriteOps.Add(dispatch.OpUnits(len(body)) - 1) // the first is one of sent
 	}
 	return nil
 }
@@ -115,7 +115,9 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 		}
 	}
 	ep.noteBacklog(before.Bytes)
-	ep.extraWrites.Add(units - uint64(len(msgs)))
+	if extra := units - uint64(len(msgs)); extra > 0 {
+		ep.consumption().WriteOps.Add(extra)
+	}
 	return before, nil
 }
 

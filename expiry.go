@@ -10,8 +10,12 @@ import (
 // An expiry counts the messages of a queue that retention has deleted since the broker
 // was made. The store counts them since it was opened, or since the queue was created.
 type expiry struct {
-	mu     sync.Mutex
-	known  bool  // base is
+	mu    sync.Mutex
+	known bool     // where the count begins
+	tally *expired // nil: the store has counted none, now or of queues of this name before
+}
+
+type expired struct {
 	base   int64 // the store's count when the broker began to count
 	bytes0 int64 // and that of bytes
 	count  int64 // since then
@@ -27,9 +31,10 @@ type expiry struct {
 func (x *expiry) begin(fresh bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.before += uint64(x.count)
-	x.beforeOps += x.opsLocked()
-	x.known, x.base, x.bytes0, x.count, x.bytes = fresh, 0, 0, 0, 0
+	x.known = fresh
+	if t := x.tally; t != nil {
+		*t = expired{before: t.before + uint64(t.count), beforeOps: t.beforeOps + t.ops()}
+	}
 }
 
 // note takes over what the store says, and returns how many messages are new. The first
@@ -42,13 +47,22 @@ func (x *expiry) note(count, bytes int64) (news int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	bytes = max(bytes, 0)
-	if !x.known {
-		x.known, x.base, x.bytes0 = true, count, bytes
+	t := x.tally
+	if t == nil {
+		if count == 0 && bytes == 0 {
+			x.known = true
+			return 0
+		}
+		t = new(expired)
+		x.tally = t
 	}
-	if news = count - x.base - x.count; news <= 0 {
+	if !x.known {
+		x.known, t.base, t.bytes0 = true, count, bytes
+	}
+	if news = count - t.base - t.count; news <= 0 {
 		return 0
 	}
-	x.count, x.bytes = count-x.base, max(bytes-x.bytes0, x.bytes)
+	t.count, t.bytes = count-t.base, max(bytes-t.bytes0, t.bytes)
 	return news
 }
 
@@ -64,11 +78,15 @@ func (x *expiry) isKnown() bool {
 func (x *expiry) totals() (count, ops uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.before + uint64(x.count), x.beforeOps + x.opsLocked()
+	t := x.tally
+	if t == nil {
+		return 0, 0
+	}
+	return t.before + uint64(t.count), t.beforeOps + t.ops()
 }
 
-func (x *expiry) opsLocked() uint64 {
-	return max(uint64(x.count), uint64(x.bytes+dispatch.OpSize-1)/dispatch.OpSize)
+func (t *expired) ops() uint64 {
+	return max(uint64(t.count), uint64(t.bytes+dispatch.OpSize-1)/dispatch.OpSize)
 }
 
 // noteStats keeps what a store's statistics say of expired messages, and tells of those

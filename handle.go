@@ -158,7 +158,7 @@ func (b *Broker) bindOnce(r *record) bool {
 // newest that the endpoint knows. Order: the caller has set the consumer, so whoever
 // follows a newer record meets it.
 func (s *script) suits(ep *endpoint, r *record) error {
-	if p := ep.policy.Load(); p != nil && p.revision > r.Revision {
+	if p := ep.policy.Load(); p != nil && p.record.Revision > r.Revision {
 		return errStopped
 	}
 	if err := ep.agree(s.typ, s.verbatim); err != nil {

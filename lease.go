@@ -243,14 +243,14 @@ func (b *Broker) pullSettings(ctx context.Context, name string) (*consumerSettin
 	case p.consumer.Kind != HTTPPull:
 		return nil, nil, fmt.Errorf("%w: queue %q has %s", ErrNotPullConsumer, name, describeConsumer(p.consumer.Kind, p.consumer.Name))
 	}
-	return &p.consumer.Settings, p.leaseKey, nil
+	return &p.consumer.Settings, p.record.LeaseKey, nil
 }
 
 // newestPolicy returns what the newest record that the catalog knows says, without
 // taking it apart again.
 func (b *Broker) newestPolicy(ctx context.Context, name string) (*policy, error) {
 	if ep := b.known(name); ep != nil {
-		if p := ep.currentPolicy(); p != nil && p.revision == b.catalog.revision(name) {
+		if p := ep.currentPolicy(); p != nil && p.record.Revision == b.catalog.revision(name) {
 			return p, nil
 		}
 	}
@@ -259,19 +259,20 @@ func (b *Broker) newestPolicy(ctx context.Context, name string) (*policy, error)
 		return nil, err
 	}
 	b.endpoint(name).follow(r)
-	return &policy{consumer: r.Consumer, leaseKey: r.LeaseKey}, nil
+	return &policy{consumer: r.Consumer, record: r}, nil
 }
 
 // settler carries out what is decided outside of handlers.
 func (ep *endpoint) settler() *dispatch.Settler {
-	if s := ep.settling.Load(); s != nil {
+	c := ep.consumption()
+	if s := c.settler.Load(); s != nil {
 		return s
 	}
 	b := ep.broker
 	s := &dispatch.Settler{
 		Store: b.store, Queue: ep.name, EnsureQueue: b.ensureQueue,
-		Log: b.log.With("queue", ep.name), Counters: &ep.counters, Observer: ep,
+		Log: b.log.With("queue", ep.name), Counters: &c.Counters, Observer: ep,
 	}
-	ep.settling.Store(s)
+	c.settler.Store(s)
 	return s
 }

@@ -111,7 +111,7 @@ func (b *Broker) lintLease(r *record) []Warning {
 	if here == nil {
 		return nil
 	}
-	seen := time.Duration(ep.counters.Longest.Load())
+	seen := time.Duration(ep.consumption().Longest.Load())
 	if seen < here.cfg.MaxDuration {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (b *Broker) lintLease(r *record) []Warning {
 }
 
 func (ep *endpoint) lintVisibility(visibility time.Duration) []Warning {
-	held := time.Duration(ep.counters.Held.Load())
+	held := time.Duration(ep.consumption().Held.Load())
 	if held <= visibility {
 		return nil
 	}

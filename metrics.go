@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/inproq/inproq/internal/dispatch"
 	"github.com/inproq/inproq/store"
 )
 
@@ -173,7 +174,10 @@ func (b *Broker) Stats(name string) Stats {
 
 // stats reads the counters. The expired are those last heard of.
 func (ep *endpoint) stats() Stats {
-	c := &ep.counters
+	c := new(dispatch.Counters)
+	if used := ep.consumed.Load(); used != nil {
+		c = &used.Counters
+	}
 	s := Stats{
 		Sent:          ep.sentSoFar(),
 		Delivered:     c.Delivered.Load(),
@@ -193,7 +197,7 @@ func (ep *endpoint) stats() Stats {
 	s.Outcomes.Success = c.SuccessOps.Load()
 	s.Outcomes.DeadLetter = c.DeadLetterOps.Load()
 	s.Outcomes.Fail = c.FailOps.Load()
-	s.Ops.Write = s.Sent + ep.extraWrites.Load() + c.WriteOps.Load()
+	s.Ops.Write = s.Sent + c.WriteOps.Load()
 	s.Ops.Read = c.ReadOps.Load()
 	expired, expiredOps := ep.expiry.totals()
 	s.Expired = expired

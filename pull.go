@@ -71,7 +71,7 @@ func (q *Queue[T]) PullConsumer(cfg PullConfig) (*PullConsumer[T], error) {
 	defer cancel()
 	r, err := b.lookUp(ctx, q.ep.name)
 	if err == nil {
-		err = r.declareConsumer(HTTPPull, "", settings) // a try, before its dead-letter queue comes to be
+		err = r.clone().declareConsumer(HTTPPull, "", settings) // a try, before its dead-letter queue comes to be
 	}
 	if err == nil {
 		err = b.ensureDeadLetterQueue(ctx, &settings)

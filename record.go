@@ -13,10 +13,12 @@ import (
 )
 
 // A record is what is known of a queue: the store's record, with its settings
-// taken apart.
+// taken apart. One that comes from the catalog is shared, and never changed: who
+// wants to changes a clone.
 type record struct {
-	store.Queue
+	store.Queue // without Settings
 	settings
+	malformed bool // they could not be taken apart, and are where they were
 }
 
 // settings is the part of a queue's record that the store keeps without reading
@@ -165,16 +167,38 @@ func newID() string { return MessageID(uuid.New()).String() }
 // survive being stored.
 func now() time.Time { return time.Now().UTC().Round(0) }
 
-// parseRecord takes a store's record apart.
+// parseRecord takes a store's record apart. With an error it returns one that is
+// malformed.
 func parseRecord(q store.Queue) (*record, error) {
 	r := &record{Queue: q}
 	if q.Deleted {
 		return r, nil // a tombstone has none
 	}
 	if err := json.Unmarshal(q.Settings, &r.settings); err != nil {
-		return nil, fmt.Errorf("inproq: queue %q: settings in the store are malformed: %w", q.Name, err)
+		return &record{Queue: q, malformed: true}, fmt.Errorf("inproq: queue %q: settings in the store are malformed: %w", q.Name, err)
 	}
+	r.Queue.Settings = nil
 	return r, nil
+}
+
+// check returns what is wrong with a record that is malformed.
+func (r *record) check() error {
+	if !r.malformed {
+		return nil
+	}
+	_, err := parseRecord(r.Queue)
+	return err
+}
+
+// clone returns a copy that may be changed. What is declared is replaced as a whole,
+// and so is the key.
+func (r *record) clone() *record {
+	c := *r
+	c.Annotations = maps.Clone(r.Annotations)
+	if r.Consumer != nil {
+		c.Consumer = new(*r.Consumer)
+	}
+	return &c
 }
 
 // pack returns the record in the form of the store.

@@ -285,7 +285,7 @@ func (x *redrive) moveOneByOne(ctx context.Context, list []transfer, outcomes []
 func (x *redrive) note(t *transfer, at time.Time) {
 	b := x.broker
 	x.moved++
-	b.endpoint(x.from).counters.WriteOps.Add(dispatch.OpUnits(len(t.letter.Body)))
+	b.endpoint(x.from).consumption().WriteOps.Add(dispatch.OpUnits(len(t.letter.Body)))
 	if b.events.wants(bitRedriven) {
 		b.events.tell(&note{
 			Event:   Event{Kind: EventRedriven, Time: at, Queue: x.from, Message: t.letter.ID, Attempts: t.letter.Attempts, To: t.to},

@@ -125,8 +125,14 @@ func (s *Store) Now() int64 { return s.unix + s.now() }
 // An inlet is one sender's way into a queue. Its counts are apart from each
 // other like the shards, and each is guarded by its shard.
 type inlet struct {
+	record *record
+	way    atomic.Pointer[way] // nil before the first send
+}
+
+// A way is an inlet that is in use.
+type way struct {
 	q    *queue
-	sent atomic.Pointer[[]count] // by shard; nil before the first send
+	sent []count // by shard
 }
 
 type count struct {
@@ -136,21 +142,24 @@ type count struct {
 
 // Inlet returns a new inlet of a queue.
 func (s *Store) Inlet(name string) (store.Inlet, error) {
-	q, err := s.queue(context.Background(), name)
+	r, err := s.record(name)
+	if err == nil {
+		_, err = r.used()
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &inlet{q: q}, nil
+	return &inlet{record: r}, nil
 }
 
 // Sent counts the messages that came in here.
 func (in *inlet) Sent() int64 {
 	n := int64(0)
-	if sent := in.sent.Load(); sent != nil {
-		for i := range *sent {
-			sh := &(*in.q.inlets.Load())[i]
+	if w := in.way.Load(); w != nil {
+		for i := range w.sent {
+			sh := &(*w.q.inlets.Load())[i]
 			sh.mu.Lock()
-			n += (*sent)[i].n
+			n += w.sent[i].n
 			sh.mu.Unlock()
 		}
 	}
@@ -162,17 +171,21 @@ func (in *inlet) Send(ctx context.Context, id store.ID, body []byte, contentType
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
-	q, sent := in.q, in.sent.Load()
-	if sent == nil {
-		sent = in.open()
+	w := in.way.Load()
+	if w == nil {
+		var err error
+		if w, err = in.open(); err != nil {
+			return store.Receipt{}, err
+		}
 	}
+	q := w.q
 	now -= q.store.unix
 	sh := q.freeShard()
 	if sh.over != nil {
 		sh.mu.Unlock()
 		return store.Receipt{}, sh.over
 	}
-	(*sent)[sh.index].n++
+	w.sent[sh.index].n++
 	sh.last = max(sh.last, now)
 	s := sh.list.push(&q.store.chunks)
 	if ctype, ok := commonType(contentType); ok {
@@ -185,11 +198,14 @@ func (in *inlet) Send(ctx context.Context, id store.ID, body []byte, contentType
 }
 
 // open gets the inlet ready for its first send.
-func (in *inlet) open() *[]count {
-	in.q.openFirst()
-	sent := make([]count, in.q.store.shards)
-	in.sent.CompareAndSwap(nil, &sent)
-	return in.sent.Load()
+func (in *inlet) open() (*way, error) {
+	q, err := in.record.open()
+	if err != nil {
+		return nil, err
+	}
+	q.openFirst()
+	in.way.CompareAndSwap(nil, &way{q: q, sent: make([]count, q.store.shards)})
+	return in.way.Load(), nil
 }
 
 // Enqueue accepts messages.

@@ -111,6 +111,7 @@ func (q *queue) take(c *store.Claim, now int64) *parcel {
 	// A claim may ask for more than memory could hold. One more than there is, to see
 	// that this is all.
 	t.max = int(min(int64(c.Max), q.ready()+1))
+	t.taken = slices.Grow(t.taken, t.max)
 	t.tag = q.leases.tag()
 	t.lease = q.openLease(t.tag, ticks(after(now, c.Visibility)), now)
 	for i := range q.lanes {
@@ -279,6 +280,7 @@ func (q *queue) firstLane() (l *lane, until int64) {
 
 // describe appends what was taken to buf.
 func (p *parcel) describe(s *Store, buf []store.Delivery) []store.Delivery {
+	p.text = slices.Grow(p.text, len(p.taken)*leaseSize)
 	for i := range p.taken {
 		x := &p.taken[i]
 		p.text = appendLease(p.text, x.a, x.b, p.tag)

@@ -35,8 +35,15 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 
 // Stats counts what the queue holds.
 func (s *Store) Stats(ctx context.Context, name string) (store.Stats, error) {
-	q, err := s.queue(ctx, name)
+	if err := ctx.Err(); err != nil {
+		return store.Stats{}, err
+	}
+	r, err := s.record(name)
 	if err != nil {
+		return store.Stats{}, err
+	}
+	q, err := r.used()
+	if q == nil {
 		return store.Stats{}, err
 	}
 	q.lock()

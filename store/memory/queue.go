@@ -68,7 +68,7 @@ type queue struct {
 	expired, expiredBytes int64
 }
 
-func newQueue(s *Store, rec store.Queue, seq uint64) *queue {
+func newQueue(s *Store, rec *store.Queue, seq uint64) *queue {
 	q := &queue{store: s, name: rec.Name, seq: seq, expiry: never, armed: never, lastTake: math.MinInt64}
 	q.slab.arena, q.dropped.arena = &q.arena, &q.arena
 	q.wake.Store(never)

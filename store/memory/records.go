@@ -5,10 +5,76 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/inproq/inproq/store"
 )
+
+// A record is what PutQueue has said of a queue, and from its first use on the queue
+// itself: most of many hardly have one. One that was deleted stays as a tombstone;
+// that of a queue which takes its name is another.
+type record struct {
+	store *Store
+	made  atomic.Pointer[queue] // nil before the first use
+	store.Queue
+}
+
+// record finds that of a name, if it has ever been there.
+func (s *Store) record(name string) (*record, error) {
+	if v, ok := s.records.Load(name); ok {
+		return v.(*record), nil
+	}
+	if s.closed.Load() {
+		return nil, store.ErrClosed
+	}
+	return nil, store.ErrQueueNotFound
+}
+
+// used returns the queue, or nil if it was not used yet.
+func (r *record) used() (*queue, error) {
+	if q := r.made.Load(); q != nil {
+		return q, nil
+	}
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.usedLocked()
+}
+
+func (r *record) usedLocked() (*queue, error) {
+	switch {
+	case r.store.closed.Load():
+		return nil, store.ErrClosed
+	case r.Deleted:
+		return nil, store.ErrQueueNotFound
+	}
+	return r.made.Load(), nil
+}
+
+// open returns the queue, and makes it if this is its first use.
+func (r *record) open() (*queue, error) {
+	if q := r.made.Load(); q != nil {
+		return q, nil
+	}
+	s := r.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, err := r.usedLocked()
+	if q == nil && err == nil {
+		s.seq++
+		q = newQueue(s, &r.Queue, s.seq)
+		r.made.Store(q)
+	}
+	return q, err
+}
+
+// end makes the queue, if there is one, answer err to everything from now on. The
+// caller holds the store's mu.
+func (r *record) end(err error) {
+	if q := r.made.Swap(nil); q != nil {
+		q.end(err)
+	}
+}
 
 // PutQueue creates or replaces a record.
 func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, error) {
@@ -20,27 +86,38 @@ func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, err
 	if s.closed.Load() {
 		return store.Queue{}, store.ErrClosed
 	}
-	old, exists := s.records[rec.Name]
-	exists = exists && !old.Deleted
+	r, _ := s.record(rec.Name)
+	exists := r != nil && !r.Deleted
 	switch {
 	case !exists && rec.Revision != 0:
 		return store.Queue{}, store.ErrQueueNotFound
-	case exists && rec.Revision != old.Revision:
+	case exists && rec.Revision != r.Revision:
 		return store.Queue{}, store.ErrConflict
 	}
-	s.last++
-	rec.Revision, rec.Deleted = s.last, false
+	if !exists {
+		r = s.create(rec.Name, r)
+	}
+	rec.Deleted = false
 	rec.Settings = bytes.Clone(rec.Settings)
-	s.keep(rec)
-	if exists {
-		q, _ := s.queues.Load(rec.Name)
-		q.(*queue).configure(rec.Paused, rec.Retention)
-	} else {
-		s.seq++
-		s.queues.Store(rec.Name, newQueue(s, rec, s.seq))
+	s.keep(r, rec)
+	if q := r.made.Load(); q != nil {
+		q.configure(rec.Paused, rec.Retention)
 	}
 	s.announce()
-	return snapshot(rec), nil
+	return snapshot(r.Queue), nil
+}
+
+// create adds the record of a new queue, in the place of a tombstone unless that is
+// nil. The caller holds mu.
+func (s *Store) create(name string, tombstone *record) *record {
+	if tombstone == nil {
+		s.names++
+	} else {
+		tombstone.Revision = 0 // which makes its change out of date
+	}
+	r := &record{store: s}
+	s.records.Store(name, r)
+	return r
 }
 
 // DeleteQueue deletes a queue with its messages and leaves a tombstone.
@@ -50,18 +127,15 @@ func (s *Store) DeleteQueue(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed.Load() {
-		return store.ErrClosed
+	r, err := s.record(name)
+	if err != nil {
+		return err
 	}
-	rec, ok := s.records[name]
-	if !ok || rec.Deleted {
+	if r.Deleted {
 		return store.ErrQueueNotFound
 	}
-	s.last++
-	s.keep(store.Queue{Name: name, Deleted: true, Revision: s.last})
-	if q, ok := s.queues.LoadAndDelete(name); ok {
-		q.(*queue).end(store.ErrQueueNotFound)
-	}
+	s.keep(r, store.Queue{Name: name, Deleted: true})
+	r.end(store.ErrQueueNotFound)
 	s.announce()
 	return nil
 }
@@ -107,19 +181,21 @@ func (s *Store) Queues(ctx context.Context, after uint64, wait time.Duration) ([
 // later one.
 type change struct {
 	revision uint64
-	name     string
+	record   *record
 }
 
-// keep stores a record that has the newest revision. The caller holds mu.
-func (s *Store) keep(rec store.Queue) {
-	s.records[rec.Name] = rec
-	if len(s.changes) > 2*len(s.records)+64 {
-		s.changes = slices.DeleteFunc(s.changes, s.outOfDate)
+func (c change) outOfDate() bool { return c.record.Revision != c.revision }
+
+// keep gives a record what is new of it, and a revision. The caller holds mu.
+func (s *Store) keep(r *record, rec store.Queue) {
+	s.last++
+	r.Queue = rec
+	r.Revision = s.last
+	if len(s.changes) > 2*s.names+64 {
+		s.changes = slices.DeleteFunc(s.changes, change.outOfDate)
 	}
-	s.changes = append(s.changes, change{rec.Revision, rec.Name})
+	s.changes = append(s.changes, change{r.Revision, r})
 }
-
-func (s *Store) outOfDate(c change) bool { return s.records[c.name].Revision != c.revision }
 
 // since collects the records above a revision, in the order of revisions. The
 // caller holds mu.
@@ -130,8 +206,8 @@ func (s *Store) since(after uint64) []store.Queue {
 	var recs []store.Queue
 	first, _ := slices.BinarySearchFunc(s.changes, after+1, func(c change, r uint64) int { return cmp.Compare(c.revision, r) })
 	for _, c := range s.changes[first:] {
-		if rec := s.records[c.name]; rec.Revision == c.revision && (after > 0 || !rec.Deleted) {
-			recs = append(recs, snapshot(rec))
+		if !c.outOfDate() && (after > 0 || !c.record.Deleted) {
+			recs = append(recs, snapshot(c.record.Queue))
 		}
 	}
 	return recs

@@ -43,7 +43,8 @@ func TestEventsOfRareKindsCostNothing(t *testing.T) {
 	for _, kind := range []inproq.EventKind{inproq.EventDeadLettered, inproq.EventWarning, inproq.EventLeaseLost, inproq.EventScaled} {
 		assert.InDelta(t, unread, costOf(t, kind), 10, kind)
 	}
-	assert.GreaterOrEqual(t, costOf(t, inproq.EventAcked), unread+100, "each message is told of")
+	// The race detector makes pools drop what they keep now and then: allocations vary by one or two.
+	assert.InDelta(t, unread+100, costOf(t, inproq.EventAcked), 5, "each message is told of, by one allocation")
 }
 
 // A pull takes the queue's settings as they were read before: reading the record takes some 40 allocations.

@@ -297,8 +297,9 @@ type Receipt struct{ Messages, Bytes, Oldest int64 }
 // the name is taken anew. Its calls return the queue's Stats too, as they are at
 // their end, which whoever delivers needs each time.
 type Outlet interface {
-	// Lease is that of the Store.
-	Lease(ctx context.Context, c Claim, buf []Delivery) ([]Delivery, Stats, error)
+	// Lease is that of the Store. It may adjust the claim. It fills in st unless it
+	// returns an error.
+	Lease(ctx context.Context, c *Claim, buf []Delivery, st *Stats) ([]Delivery, error)
 	// Ack is Settle with an Ack of each message, by what Lease has returned. It is
 	// quickest for all messages of one Lease, in their order.
 	Ack(ctx context.Context, ds []Delivery) (lost []int, st Stats, err error)

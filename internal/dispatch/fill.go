@@ -13,14 +13,19 @@ import (
 // while the messages are not leased. One that returns early is asked for the
 // rest.
 func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) (err error) {
-	c := e.claim(s, drain)
+	x.claim = e.claim(s, drain)
 	if x.counted = e.out != nil; x.counted {
-		x.found, x.after, err = e.out.Lease(ctx, c, x.found[:0])
+		x.found, err = e.out.Lease(ctx, &x.claim, x.found[:0], &x.after)
 		return err
 	}
-	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, c, x.found[:0])
+	return e.fillRemote(ctx, s, x)
+}
+
+// fillRemote is fill for a store that has no outlet.
+func (e *Engine) fillRemote(ctx context.Context, s *Settings, x *scratch) (err error) {
+	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, x.claim, x.found[:0])
 	if err == nil && e.guarantee.Partial && len(x.found) > 0 {
-		e.topUp(ctx, s, &c, x)
+		e.topUp(ctx, s, &x.claim, x)
 	}
 	return err
 }
@@ -57,6 +62,7 @@ func (e *Engine) release(x *scratch) {
 // A scratch holds the buffers of a batch: what was leased, and how it is settled.
 // A handler never sees them.
 type scratch struct {
+	claim   store.Claim
 	found   []store.Delivery
 	counted bool        // after is known
 	after   store.Stats // of the queue, when they were leased

@@ -16,48 +16,64 @@ func (s *Store) Lease(ctx context.Context, name string, c store.Claim, buf []sto
 	if err != nil {
 		return buf, err
 	}
-	return q.lease(ctx, c, buf, nil)
+	return q.lease(ctx, &c, buf, nil)
 }
 
 // lease is Lease. It fills in st, unless that is nil, with the figures of the moment
 // at which it ends.
-func (q *queue) lease(ctx context.Context, c store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
+//
+// Most goroutines that wait for messages wait here. What is on their stacks is kept
+// small, so that a stack need not grow for it: attempt is apart, and c a pointer.
+func (q *queue) lease(ctx context.Context, c *store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
 	c.Min = max(c.Min, 1)
 	c.Max = max(c.Max, c.Min)
 	began := int64(-1)
 	for {
-		now := q.lock()
-		if began < 0 {
-			began = now
+		found, w, err := q.attempt(c, &began, buf, st)
+		if w == nil {
+			return found, err
 		}
-		need, until, err := q.wants(&c, began, now)
-		if err == nil && need > 0 && until > now {
-			w := q.wait(need)
-			q.unlock()
-			err = w.block(ctx, until, now)
-			q.mu.Lock()
-			q.leave(w)
-			if err != nil {
-				q.unlock() // another waiter may use what this one was woken for
-				return buf, err
-			}
-			q.mu.Unlock()
-			continue
+		err = w.block(ctx)
+		q.mu.Lock()
+		q.leave(w)
+		if err != nil {
+			q.unlock() // another waiter may use what this one was woken for
+			return buf, err
 		}
-		var p *parcel
-		if err == nil && need == 0 {
-			p = q.take(&c, now)
-		}
-		if err == nil && st != nil {
-			*st = q.stats()
-		}
-		q.unlock()
-		if p != nil {
-			buf = p.describe(q.store, buf)
-			p.free()
-		}
-		return buf, err
+		q.mu.Unlock()
 	}
+}
+
+// attempt does what a Lease that began then can do now: that, or it returns a waiter to
+// wait for.
+func (q *queue) attempt(c *store.Claim, began *int64, buf []store.Delivery, st *store.Stats) ([]store.Delivery, *waiter, error) {
+	now := q.lock()
+	if *began < 0 {
+		*began = now
+	}
+	need, until, err := q.wants(c, *began, now)
+	if err != nil {
+		q.unlock()
+		return buf, nil, err
+	}
+	if need > 0 && until > now {
+		w := q.wait(need, until, now)
+		q.unlock()
+		return buf, w, nil
+	}
+	var p *parcel
+	if need == 0 {
+		p = q.take(c, now)
+	}
+	if st != nil {
+		*st = q.stats()
+	}
+	q.unlock()
+	if p != nil {
+		buf = p.describe(q.store, buf)
+		p.free()
+	}
+	return buf, nil, nil
 }
 
 // wants decides what a Lease does now: take (need is 0), fail, give up (until

@@ -19,13 +19,11 @@ func (s *Store) Outlet(name string) (store.Outlet, error) {
 }
 
 // Lease is Lease of the store.
-func (o outlet) Lease(ctx context.Context, c store.Claim, buf []store.Delivery) ([]store.Delivery, store.Stats, error) {
+func (o outlet) Lease(ctx context.Context, c *store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
 	if err := ctx.Err(); err != nil {
-		return buf, store.Stats{}, err
+		return buf, err
 	}
-	var st store.Stats
-	buf, err := o.q.lease(ctx, c, buf, &st)
-	return buf, st, err
+	return o.q.lease(ctx, c, buf, st)
 }
 
 // Ack acknowledges what was leased.

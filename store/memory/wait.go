@@ -9,38 +9,50 @@ import (
 // A waiter is a Lease that waits for messages.
 type waiter struct {
 	ch    chan struct{} // holds one signal
-	timer *time.Timer
-	need  int64 // ready messages to be woken for
+	timer *time.Timer   // for until
+	until time.Duration // the longest wait; never: without end
+	need  int64         // ready messages to be woken for
 	woken bool
 }
 
 // wait registers the calling Lease, to be woken once need messages are ready.
-func (q *queue) wait(need int64) *waiter {
+func (q *queue) wait(need, until, now int64) *waiter {
 	w := q.spare
 	q.spare = nil
 	if w == nil {
 		w = &waiter{ch: make(chan struct{}, 1)}
 	}
-	w.need, w.woken = need, false
+	w.need, w.woken, w.until = need, false, never
+	if until != never {
+		w.until = time.Duration(until - now)
+	}
 	q.waiters = append(q.waiters, w)
 	return w
 }
 
-// block waits for a signal or until a time. Only the end of ctx is an error.
-func (w *waiter) block(ctx context.Context, until, now int64) error {
-	var timeout <-chan time.Time
-	if until != never {
-		if w.timer == nil {
-			w.timer = time.NewTimer(time.Duration(until - now))
-		} else {
-			w.timer.Reset(time.Duration(until - now))
-		}
-		defer w.timer.Stop()
-		timeout = w.timer.C
+// block waits for a signal or until the time is over. Only the end of ctx is an error.
+func (w *waiter) block(ctx context.Context) error {
+	if w.until != never {
+		return w.blockUntil(ctx)
 	}
 	select {
 	case <-w.ch:
-	case <-timeout:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (w *waiter) blockUntil(ctx context.Context) error {
+	if w.timer == nil {
+		w.timer = time.NewTimer(w.until)
+	} else {
+		w.timer.Reset(w.until)
+	}
+	defer w.timer.Stop()
+	select {
+	case <-w.ch:
+	case <-w.timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -65,7 +65,7 @@ func (s *localStore) Lease(ctx context.Context, queue string, c store.Claim, buf
 		return s.Store.Lease(ctx, queue, c, buf)
 	}
 	err := s.throughOutlet(queue, func(out store.Outlet) (err error) {
-		buf, _, err = out.Lease(ctx, c, buf)
+		buf, err = out.Lease(ctx, &c, buf, new(store.Stats))
 		return err
 	})
 	return buf, err

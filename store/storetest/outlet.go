@@ -15,7 +15,8 @@ var outletChecks = []check{
 			t.create("q")
 			t.send("q", numbered(5)...)
 			out := t.outlet("q")
-			ds, st, err := out.Lease(t.ctx, store.Claim{Max: 3, Visibility: 10 * t.unit}, nil)
+			var st store.Stats
+			ds, err := out.Lease(t.ctx, &store.Claim{Max: 3, Visibility: 10 * t.unit}, nil, &st)
 			t.ok("Lease", err)
 			t.figures("Lease", st, 5, int64(len(ds)))
 			lost, st, err := out.Ack(t.ctx, ds)
@@ -98,7 +99,7 @@ var outletChecks = []check{
 			ds := t.take("q", 1)
 			t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
 			for range 2 {
-				_, _, err := out.Lease(t.ctx, store.Claim{Max: 1}, nil)
+				_, err := out.Lease(t.ctx, &store.Claim{Max: 1}, nil, new(store.Stats))
 				t.fails("Lease", err, store.ErrQueueNotFound)
 				_, _, err = out.Ack(t.ctx, ds)
 				t.fails("Ack", err, store.ErrQueueNotFound)
@@ -119,7 +120,7 @@ var outletChecks = []check{
 			out, ds := t.outlet("q"), t.take("q", 1)
 			ctx, cancel := context.WithCancel(t.ctx)
 			cancel()
-			_, _, err := out.Lease(ctx, store.Claim{Max: 1}, nil)
+			_, err := out.Lease(ctx, &store.Claim{Max: 1}, nil, new(store.Stats))
 			t.fails("Lease", err, context.Canceled)
 			_, _, err = out.Ack(ctx, ds)
 			t.fails("Ack", err, context.Canceled)

@@ -98,6 +98,7 @@ type Engine struct {
 	running   int             // batches whose handler has not returned
 	delivered uint64          // batches handed to the handler so far
 	live      []*Batch        // those batches, in no order
+	trouble   outage          // of Lease; the filler's own
 	fetch     context.Context // of the filler; replaced by each interruption
 	interrupt context.CancelFunc
 	changed   chan struct{} // closed at the next change of filling or running; nil: nobody waits

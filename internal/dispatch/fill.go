@@ -12,26 +12,27 @@ import (
 // has passed since its first message. Most stores do the waiting themselves,
 // while the messages are not leased. One that returns early is asked for the
 // rest.
-func (e *Engine) fill(ctx context.Context, s *Settings, drain bool, x *scratch) (err error) {
-	x.claim = e.claim(s, drain)
+func (e *Engine) fill(x *scratch) (err error) {
+	e.ask(x)
 	if x.counted = e.out != nil; x.counted {
-		x.found, err = e.out.Lease(ctx, &x.claim, x.found[:0], &x.after)
+		x.found, err = e.out.Lease(x.fetch, &x.claim, x.found[:0], &x.after)
 		return err
 	}
-	return e.fillRemote(ctx, s, x)
+	return e.fillRemote(x)
 }
 
 // fillRemote is fill for a store that has no outlet.
-func (e *Engine) fillRemote(ctx context.Context, s *Settings, x *scratch) (err error) {
-	x.found, err = e.cfg.Store.Lease(ctx, e.cfg.Queue, x.claim, x.found[:0])
+func (e *Engine) fillRemote(x *scratch) (err error) {
+	x.found, err = e.cfg.Store.Lease(x.fetch, e.cfg.Queue, x.claim, x.found[:0])
 	if err == nil && e.guarantee.Partial && len(x.found) > 0 {
-		e.topUp(ctx, s, &x.claim, x)
+		e.topUp(x)
 	}
 	return err
 }
 
 // topUp asks for the rest of a batch until its time is over.
-func (e *Engine) topUp(ctx context.Context, s *Settings, c *store.Claim, x *scratch) {
+func (e *Engine) topUp(x *scratch) {
+	c := &x.claim
 	until := time.Now().Add(c.Linger)
 	for len(x.found) < c.Min {
 		left := time.Until(until)
@@ -39,8 +40,8 @@ func (e *Engine) topUp(ctx context.Context, s *Settings, c *store.Claim, x *scra
 			return
 		}
 		n := c.Max - len(x.found)
-		rest := store.Claim{Min: n, Max: n, Visibility: e.visibility(s) + left, Wait: left, Linger: left}
-		more, err := e.cfg.Store.Lease(ctx, e.cfg.Queue, rest, x.found)
+		rest := store.Claim{Min: n, Max: n, Visibility: e.visibility(x.settings) + left, Wait: left, Linger: left}
+		more, err := e.cfg.Store.Lease(x.fetch, e.cfg.Queue, rest, x.found)
 		if err != nil {
 			return // what is here is delivered or given back; the next lease will tell
 		}
@@ -59,9 +60,13 @@ func (e *Engine) release(x *scratch) {
 	_, _, _ = e.apply(ctx, x.list) // logged there
 }
 
-// A scratch holds the buffers of a batch: what was leased, and how it is settled.
-// A handler never sees them.
+// A scratch is what a turn of the filler needs, and then holds the buffers of its batch:
+// what was leased, and how it is settled. A handler never sees them.
 type scratch struct {
+	settings *Settings // by which it leases
+	fetch    context.Context
+	drain    bool // takes what is ready, and does not wait for more
+
 	claim   store.Claim
 	found   []store.Delivery
 	counted bool        // after is known

@@ -38,49 +38,64 @@ func (e *Engine) fillAndRun() {
 
 // next leases the next batch and hands the role of the filler on. It returns
 // nil when there is to be no filler, or no batch, any more.
+//
+// The goroutine of an idle queue waits below. What it needs is in its scratch, not on
+// its stack, which then is the smallest that there is.
 func (e *Engine) next() *Batch {
-	var trouble outage
 	for {
-		e.mu.Lock()
-		if !e.mayFill() {
-			e.filling = false
-			e.notify()
-			e.mu.Unlock()
+		x := e.turn()
+		if x == nil {
 			return nil
 		}
-		settings, fetch, drain := e.current, e.fetch, e.phase == draining
-		e.mu.Unlock()
-
-		x := newScratch()
-		err := e.collect(fetch, settings, drain, x)
-		dry := drain
-		switch {
-		case err == nil:
-			trouble.over(e.log, "Lease")
-		case fetch.Err() != nil:
-			// Interrupted: look again.
-		case errors.Is(err, store.ErrQueueNotFound), errors.Is(err, store.ErrClosed):
-			e.end(err)
-		case errors.Is(err, store.ErrPaused):
-			// Only a Lease that does not wait says so: as good as empty.
-		default:
-			dry = false // nobody knows
-			trouble.pause(fetch, e.log, "Lease", err)
-		}
-		if b, done := e.handOn(fetch, settings, dry, x); done {
+		err := e.collect(x)
+		if b, done := e.handOn(x, e.dry(x, err)); done {
 			return b
 		}
 	}
+}
+
+// turn begins a turn of the filler, or ends the role and returns nil.
+func (e *Engine) turn() *scratch {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.mayFill() {
+		e.filling = false
+		e.notify()
+		return nil
+	}
+	x := newScratch()
+	x.settings, x.fetch, x.drain = e.current, e.fetch, e.phase == draining
+	return x
+}
+
+// dry looks how a lease went. It reports whether finding nothing means that nothing is
+// left to drain.
+func (e *Engine) dry(x *scratch, err error) bool {
+	switch {
+	case err == nil:
+		e.trouble.over(e.log, "Lease")
+	case x.fetch.Err() != nil:
+		// Interrupted: look again.
+	case errors.Is(err, store.ErrQueueNotFound), errors.Is(err, store.ErrClosed):
+		e.end(err)
+	case errors.Is(err, store.ErrPaused):
+		// Only a Lease that does not wait says so: as good as empty.
+	default:
+		e.trouble.pause(x.fetch, e.log, "Lease", err)
+		return false // nobody knows
+	}
+	return x.drain
 }
 
 // handOn makes a batch of what was leased, unless the filler was interrupted
 // meanwhile, and hands its role on. It reports whether the caller is the filler
 // no more; then it has a batch, or nothing is left to drain: dry says that an empty
 // x means that.
-func (e *Engine) handOn(fetch context.Context, s *Settings, dry bool, x *scratch) (b *Batch, done bool) {
+func (e *Engine) handOn(x *scratch, dry bool) (b *Batch, done bool) {
 	if len(x.found) > 0 {
-		b = e.newBatch(s, x)
+		b = e.newBatch(x.settings, x)
 	}
+	fetch := x.fetch
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	interrupted := fetch.Err() != nil
@@ -107,14 +122,14 @@ func (e *Engine) handOn(fetch context.Context, s *Settings, dry bool, x *scratch
 }
 
 // collect leases a batch and takes out the messages that have no attempt left.
-// It finds none when drain is set and none is ready.
-func (e *Engine) collect(ctx context.Context, s *Settings, drain bool, x *scratch) error {
+// It finds none when the engine drains and none is ready.
+func (e *Engine) collect(x *scratch) error {
 	for {
-		if err := e.fill(ctx, s, drain, x); err != nil || len(x.found) == 0 {
+		if err := e.fill(x); err != nil || len(x.found) == 0 {
 			return err
 		}
 		n := len(x.found)
-		if x.found = e.bury(s, x.found); len(x.found) < n {
+		if x.found = e.bury(x.settings, x.found); len(x.found) < n {
 			x.counted = false // not as it was then
 		}
 		if len(x.found) > 0 {
@@ -123,19 +138,20 @@ func (e *Engine) collect(ctx context.Context, s *Settings, drain bool, x *scratc
 	}
 }
 
-// claim is what a full batch asks of the store.
-func (e *Engine) claim(s *Settings, drain bool) store.Claim {
-	c := store.Claim{Min: s.BatchSize, Max: s.BatchSize, Visibility: e.visibility(s), Wait: -1, Linger: s.BatchTimeout}
-	if drain || s.BatchTimeout <= 0 {
+// ask says what a full batch asks of the store.
+func (e *Engine) ask(x *scratch) {
+	c, s := &x.claim, x.settings
+	c.Min, c.Max, c.Bytes = s.BatchSize, s.BatchSize, 0
+	c.Visibility, c.Wait, c.Linger = e.visibility(s), -1, s.BatchTimeout
+	if x.drain || s.BatchTimeout <= 0 {
 		c.Min, c.Linger = 1, 0
 	}
-	if drain {
+	if x.drain {
 		c.Wait = 0
 	}
 	if e.guarantee.Partial {
 		c.Visibility += c.Linger // the batch fills while its first messages are leased
 	}
-	return c
 }
 
 // visibility is how long a lease must hold.

@@ -16,15 +16,18 @@ func (s *Store) Lease(ctx context.Context, name string, c store.Claim, buf []sto
 	if err != nil {
 		return buf, err
 	}
-	return q.lease(ctx, &c, buf, nil)
+	return q.Lease(ctx, &c, buf, nil)
 }
 
-// lease is Lease. It fills in st, unless that is nil, with the figures of the moment
-// at which it ends.
+// Lease is Lease of the store. It fills in st, unless that is nil, with the figures of
+// the moment at which it ends.
 //
 // Most goroutines that wait for messages wait here. What is on their stacks is kept
 // small, so that a stack need not grow for it: attempt is apart, and c a pointer.
-func (q *queue) lease(ctx context.Context, c *store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
+func (q *queue) Lease(ctx context.Context, c *store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
+	if err := ctx.Err(); err != nil {
+		return buf, err
+	}
 	c.Min = max(c.Min, 1)
 	c.Max = max(c.Max, c.Min)
 	began := int64(-1)

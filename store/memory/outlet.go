@@ -6,32 +6,21 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// An outlet is the way out of a queue.
-type outlet struct{ q *queue }
-
-// Outlet returns an outlet of a queue.
+// Outlet returns an outlet of a queue, which is the queue itself: its exported methods.
 func (s *Store) Outlet(name string) (store.Outlet, error) {
 	q, err := s.queue(context.Background(), name)
 	if err != nil {
 		return nil, err
 	}
-	return outlet{q}, nil
-}
-
-// Lease is Lease of the store.
-func (o outlet) Lease(ctx context.Context, c *store.Claim, buf []store.Delivery, st *store.Stats) ([]store.Delivery, error) {
-	if err := ctx.Err(); err != nil {
-		return buf, err
-	}
-	return o.q.lease(ctx, c, buf, st)
+	return q, nil
 }
 
 // Ack acknowledges what was leased.
-func (o outlet) Ack(ctx context.Context, ds []store.Delivery) (lost []int, st store.Stats, err error) {
+func (q *queue) Ack(ctx context.Context, ds []store.Delivery) (lost []int, st store.Stats, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, store.Stats{}, err
 	}
-	q, whole := o.q, isWhole(ds)
+	whole := isWhole(ds)
 	q.mu.Lock()
 	defer q.unlock()
 	if q.over != nil {

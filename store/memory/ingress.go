@@ -28,9 +28,6 @@ type shard struct {
 
 // flush passes a shard's counts on. The caller holds its mu.
 func (q *queue) flush(sh *shard) (messages, bytes int64) {
-	if sh.n == 0 {
-		return q.messages.Load(), q.bytes.Load()
-	}
 	messages, bytes = q.messages.Add(sh.n), q.bytes.Add(sh.bytes)
 	sh.n, sh.bytes = 0, 0
 	return messages, bytes
@@ -38,14 +35,28 @@ func (q *queue) flush(sh *shard) (messages, bytes int64) {
 
 // collect brings the queue's counts up to date. The caller holds mu.
 func (q *queue) collect() {
-	if in := q.inlets.Load(); in != nil {
-		for i := range *in {
-			sh := &(*in)[i]
-			sh.mu.Lock()
-			q.flush(sh)
-			sh.mu.Unlock()
-		}
+	if q.crowded.Load() {
+		q.flushAll()
 	}
+}
+
+// collectSome does so without waiting for senders. It reports whether it met none: the
+// counts are exact then.
+func (q *queue) collectSome() bool {
+	if !q.crowded.Load() {
+		return true
+	}
+	all := true
+	in := *q.inlets.Load()
+	for i := range in {
+		if !in[i].mu.TryLock() {
+			all = false
+			continue
+		}
+		q.flush(&in[i])
+		in[i].mu.Unlock()
+	}
+	return all
 }
 
 // disperse lets senders share the first shard again: one that is alone from now
@@ -54,8 +65,17 @@ func (q *queue) disperse() {
 	if q.meetings.Load() != 0 {
 		q.meetings.Store(0)
 	}
-	if q.crowded.Load() {
-		q.crowded.Store(false)
+	if q.crowded.Load() && q.crowded.Swap(false) {
+		q.flushAll() // a sender that saw crowded has pushed before, or sees it no more
+	}
+}
+
+func (q *queue) flushAll() {
+	in := *q.inlets.Load()
+	for i := range in {
+		in[i].mu.Lock()
+		q.flush(&in[i])
+		in[i].mu.Unlock()
 	}
 }
 
@@ -256,10 +276,12 @@ func (q *queue) push(sh *shard, msgs []store.Message, now int64) {
 func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 	sh.n += n
 	sh.bytes += size
-	// Order: add, then look whether somebody waits, with the shard locked. Who waits
-	// first says so and then collects what shards have: one of the two sees the other.
+	// Order: add, then look whether somebody waits. Who waits first says so and
+	// then counts: one of the two sees the other. The count is of what was flushed,
+	// and of the shards too only while senders meet; so a message may stay in its
+	// shard only if they did before nobody waited.
 	wake := int64(never)
-	if sh.n < flushAt && q.wake.Load() == never {
+	if q.crowded.Load() && sh.n < flushAt && q.wake.Load() == never {
 		// What other shards have is left out.
 		r.Messages, r.Bytes = q.messages.Load()+sh.n, q.bytes.Load()+sh.bytes
 	} else {

@@ -50,7 +50,10 @@ func (q *queue) Lease(ctx context.Context, c *store.Claim, buf []store.Delivery,
 // attempt does what a Lease that began then can do now: that, or it returns a waiter to
 // wait for.
 func (q *queue) attempt(c *store.Claim, began *int64, buf []store.Delivery, st *store.Stats) ([]store.Delivery, *waiter, error) {
-	now := q.lock()
+	now := q.lockOnly()
+	if !q.collectSome() && q.ready() < int64(c.Max) {
+		q.collect() // else there is enough without what busy senders keep to themselves
+	}
 	if *began < 0 {
 		*began = now
 	}

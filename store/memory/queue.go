@@ -80,8 +80,14 @@ func newQueue(s *Store, rec *store.Queue, seq uint64) *queue {
 // lock takes mu, brings the counts up to date, and does what has become due. It
 // returns the time.
 func (q *queue) lock() int64 {
-	q.mu.Lock()
+	now := q.lockOnly()
 	q.collect()
+	return now
+}
+
+// lockOnly is lock without the counts.
+func (q *queue) lockOnly() int64 {
+	q.mu.Lock()
 	for {
 		now := q.store.now()
 		if q.advance(now) {

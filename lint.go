@@ -107,11 +107,11 @@ func (b *Broker) lintLease(r *record) []Warning {
 	if r.Consumer.Kind == HTTPPull {
 		return ep.lintVisibility(r.Consumer.Settings.VisibilityTimeout)
 	}
-	here := ep.current()
-	if here == nil {
+	here, counted := ep.current(), ep.consumed.Load()
+	if here == nil || counted == nil {
 		return nil
 	}
-	seen := time.Duration(ep.consumption().Longest.Load())
+	seen := time.Duration(counted.Longest.Load())
 	if seen < here.cfg.MaxDuration {
 		return nil
 	}
@@ -119,7 +119,11 @@ func (b *Broker) lintLease(r *record) []Warning {
 }
 
 func (ep *endpoint) lintVisibility(visibility time.Duration) []Warning {
-	held := time.Duration(ep.consumption().Held.Load())
+	counted := ep.consumed.Load()
+	if counted == nil {
+		return nil
+	}
+	held := time.Duration(counted.Held.Load())
 	if held <= visibility {
 		return nil
 	}

@@ -106,7 +106,7 @@ func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (res Se
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
 	p := q.ep.sendPolicy(ctx)
 	if len(opts) > 0 || tx != nil || p.inlet == nil || p.delay > 0 {
-		return q.sendBy(ctx, p, tx, body, opts, res)
+		return q.sendBy(ctx, q.ep.freshPolicy(ctx), tx, body, opts, res)
 	}
 	err := q.sendPlain(ctx, p, body, res)
 	if err != nil && errors.Is(err, ErrQueueNotFound) && q.ep.refresh(ctx) == nil {

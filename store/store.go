@@ -286,6 +286,8 @@ type Inlet interface {
 	Send(ctx context.Context, id ID, body []byte, contentType string, now int64) (Receipt, error)
 	// Sent is the number of messages that this inlet has accepted.
 	Sent() int64
+	// Gone reports whether the queue was deleted.
+	Gone() bool
 }
 
 // Receipt is what an Inlet returns: the queue's Messages and Bytes from before, and

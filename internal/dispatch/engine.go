@@ -81,7 +81,8 @@ type Engine struct {
 	log       *slog.Logger
 	wg        sync.WaitGroup // all goroutines of the engine
 	life      func()         // of one of them: fillAndRun
-	out       store.Outlet   // of the queue; nil: its store is not in this process
+	local     store.Local    // the store, until the first lease; nil: it is not in this process
+	out       store.Outlet   // of the queue, from then on; nil: there is none
 
 	base   context.Context         // of settlements; never ends
 	work   context.Context         // of handlers; ends when Cancel is called
@@ -123,6 +124,7 @@ func New(cfg Config) *Engine {
 		log:       log,
 		settings:  cfg.Settings,
 	}
+	e.local, _ = cfg.Store.(store.Local)
 	e.life, e.watch.ring, e.beat.ring = e.fillAndRun, e.onWatch, e.onBeat
 	return e
 }
@@ -139,9 +141,6 @@ func (e *Engine) Start(ctx context.Context) {
 	e.work, e.cancel = context.WithCancelCause(e.base)
 	e.fetch, e.interrupt = context.WithCancel(e.base)
 	e.scaler = autoscale.New(time.Now())
-	if local, ok := e.cfg.Store.(store.Local); ok {
-		e.out, _ = local.Outlet(e.cfg.Queue) // gone already: the store will say so
-	}
 	e.phase = running
 	e.renew()
 	e.fillIfFree()

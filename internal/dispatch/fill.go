@@ -14,6 +14,10 @@ import (
 // rest.
 func (e *Engine) fill(x *scratch) (err error) {
 	e.ask(x)
+	if e.local != nil {
+		e.out, _ = e.local.Outlet(e.cfg.Queue) // gone already: the store will say so
+		e.local = nil
+	}
 	if x.counted = e.out != nil; x.counted {
 		x.found, err = e.out.Lease(x.fetch, &x.claim, x.found[:0], &x.after)
 		return err

@@ -51,7 +51,7 @@ func (e *Engine) ackAll(b *Batch) (after figures, ok bool) {
 		return figures{}, false
 	}
 	t := Tally{Acked: n}
-	if len(lost) == 0 && b.sum.units > 0 {
+	if len(lost) == 0 {
 		e.Counters.acked(n, b.sum.units)
 	} else {
 		r := ruling{watched: b.watched, at: beginning(b.watched)}

@@ -62,11 +62,13 @@ func (q *queue) collectSome() bool {
 // disperse lets senders share the first shard again: one that is alone from now
 // on is to have its messages in order. The caller holds mu.
 func (q *queue) disperse() {
-	if q.meetings.Load() != 0 {
-		q.meetings.Store(0)
-	}
+	// Order: meetings last. Whoever counts the fourth sets crowded, so one of the two is
+	// as it was at the beginning.
 	if q.crowded.Load() && q.crowded.Swap(false) {
 		q.flushAll() // a sender that saw crowded has pushed before, or sees it no more
+	}
+	if q.meetings.Load() != 0 {
+		q.meetings.Store(0)
 	}
 }
 
@@ -109,7 +111,7 @@ func (q *queue) freeShard() *shard {
 	}
 	if !in[0].mu.TryLock() {
 		// Taken by another sender, or for a moment by a Lease.
-		if q.meetings.Add(1) == manyMeetings {
+		if q.meetings.Add(1) >= manyMeetings {
 			q.crowded.Store(true)
 		}
 		in[0].mu.Lock()
@@ -170,6 +172,12 @@ func (s *Store) Inlet(name string) (store.Inlet, error) {
 		return nil, err
 	}
 	return &inlet{record: r}, nil
+}
+
+// Gone reports whether the queue was deleted.
+func (in *inlet) Gone() bool {
+	_, err := in.record.used()
+	return err != nil
 }
 
 // Sent counts the messages that came in here.

@@ -181,10 +181,16 @@ type frames struct {
 	buf   []byte
 }
 
+// keptTaken bounds what a parcel keeps: 200 KB.
+const keptTaken = 4 << 10
+
 // parcels are shared by all queues; they are plain memory.
 var parcels = sync.Pool{New: func() any { return new(parcel) }}
 
 func (p *parcel) free() {
+	if cap(p.taken) > keptTaken {
+		return
+	}
 	clear(p.blocks)
 	p.taken, p.blocks, p.text = p.taken[:0], p.blocks[:0], p.text[:0]
 	parcels.Put(p)

@@ -161,6 +161,9 @@ func (q *queue) runOut(l uint32, now int64) {
 		}
 	}
 	for _, id := range r.entries {
+		if id >= q.slab.used {
+			continue // gone, with all that the slab had
+		}
 		e := q.slab.at(id)
 		if e.lease != l || e.state() != leased {
 			continue

@@ -192,3 +192,37 @@ func TestSendersDisperse(t *testing.T) {
 		assert.False(t, q.crowded.Load(), "all is taken: the senders meet no more")
 	})
 }
+
+// A lease that runs out when its entries are gone, and the slab has given back the
+// memory of a flood, returns the fresh messages that it holds too.
+func TestLeaseRunsOutAfterAFlood(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		const flood, fresh = (slabKept + 1) * slabChunk, 10
+		r.send(flood, time.Second)
+		time.Sleep(2 * time.Second)
+		r.send(fresh, 0)
+		first := r.lease(store.Claim{Max: flood - fresh})
+		mixed := r.lease(store.Claim{Max: 2 * fresh})
+		require.Len(t, mixed, 2*fresh)
+		r.ack(first)
+		r.ack(mixed[:fresh]) // those that were delayed: they have waited longer
+		time.Sleep(time.Hour)
+		assert.Len(t, r.lease(store.Claim{Max: flood}), fresh)
+	})
+}
+
+// What an Ack returns has all that was sent before, although senders that have met keep
+// their counts to themselves.
+func TestAckCountsWhatShardsKeep(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.send(10, 0)
+		out, err := r.Outlet("q")
+		require.NoError(t, err)
+		ds := r.lease(store.Claim{Max: 10})
+		r.q().crowded.Store(true)
+		r.send(flushAt/2, 0)
+		_, st, err := out.Ack(t.Context(), ds)
+		require.NoError(t, err)
+		assert.EqualValues(t, flushAt/2, st.Messages)
+	})
+}

@@ -35,6 +35,7 @@ func (q *queue) Ack(ctx context.Context, ds []store.Delivery) (lost []int, st st
 		}
 		x.flush()
 	}
+	q.collectSome()
 	return lost, q.stats(), nil
 }
 

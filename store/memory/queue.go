@@ -41,7 +41,8 @@ type queue struct {
 	_        [64]byte
 
 	mu        sync.Mutex
-	over      error // why the queue is no more
+	over      error  // why the queue is no more
+	revision  uint64 // of the record that it goes by
 	paused    bool
 	retention int64 // zero: for ever
 
@@ -73,7 +74,7 @@ func newQueue(s *Store, rec *store.Queue, seq uint64) *queue {
 	q.slab.arena, q.dropped.arena = &q.arena, &q.arena
 	q.wake.Store(never)
 	q.unarmed.Store(true)
-	q.paused, q.retention = rec.Paused, max(int64(rec.Retention), 0)
+	q.revision, q.paused, q.retention = rec.Revision, rec.Paused, max(int64(rec.Retention), 0)
 	return q
 }
 
@@ -116,11 +117,15 @@ func (q *queue) gone(n, b int64) {
 	q.bytes.Add(-b)
 }
 
-// configure applies a changed record.
-func (q *queue) configure(paused bool, retention time.Duration) {
+// configure applies a changed record, unless it knows a newer one: it may take long, so
+// the store's lock is not held.
+func (q *queue) configure(revision uint64, paused bool, retention time.Duration) {
 	now := q.lock()
 	defer q.unlock()
-	q.paused = paused
+	if q.over != nil || revision <= q.revision {
+		return
+	}
+	q.revision, q.paused = revision, paused
 	for _, w := range q.waiters {
 		w.signal() // to look again
 	}
@@ -166,10 +171,11 @@ func (q *queue) clear() {
 	q.arena.clear()
 }
 
-// stats counts what is there. The caller holds mu, after lock.
+// stats counts what is there. The caller holds mu, and has collected what shards have. Of
+// senders that are at it some messages may be leased before they are counted.
 func (q *queue) stats() store.Stats {
 	st := store.Stats{
-		Messages:     max(q.messages.Load(), 0),
+		Messages:     max(q.messages.Load(), q.delayed+q.leased),
 		Bytes:        max(q.bytes.Load(), 0),
 		Delayed:      q.delayed,
 		Leased:       q.leased,

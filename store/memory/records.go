@@ -81,18 +81,27 @@ func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, err
 	if err := ctx.Err(); err != nil {
 		return store.Queue{}, err
 	}
+	kept, q, err := s.put(rec)
+	if q != nil {
+		q.configure(kept.Revision, kept.Paused, kept.Retention)
+	}
+	return kept, err
+}
+
+// put is PutQueue without its effect on the queue, which it returns if there is one.
+func (s *Store) put(rec store.Queue) (kept store.Queue, q *queue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
-		return store.Queue{}, store.ErrClosed
+		return store.Queue{}, nil, store.ErrClosed
 	}
 	r, _ := s.record(rec.Name)
 	exists := r != nil && !r.Deleted
 	switch {
 	case !exists && rec.Revision != 0:
-		return store.Queue{}, store.ErrQueueNotFound
+		return store.Queue{}, nil, store.ErrQueueNotFound
 	case exists && rec.Revision != r.Revision:
-		return store.Queue{}, store.ErrConflict
+		return store.Queue{}, nil, store.ErrConflict
 	}
 	if !exists {
 		r = s.create(rec.Name, r)
@@ -100,11 +109,8 @@ func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, err
 	rec.Deleted = false
 	rec.Settings = bytes.Clone(rec.Settings)
 	s.keep(r, rec)
-	if q := r.made.Load(); q != nil {
-		q.configure(rec.Paused, rec.Retention)
-	}
 	s.announce()
-	return snapshot(r.Queue), nil
+	return snapshot(r.Queue), r.made.Load(), nil
 }
 
 // create adds the record of a new queue, in the place of a tombstone unless that is

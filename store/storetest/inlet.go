@@ -31,10 +31,17 @@ var inletChecks = []check{
 			t.create("q")
 			local, in := t.store.(store.Local), t.inlet("q")
 			t.ok("Send", t.through(in, msg("m")))
+			if in.Gone() {
+				t.Fatalf("Gone is true while there is the queue")
+			}
 			t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
 			for range 2 {
 				t.fails("Send", t.through(in, msg("m")), store.ErrQueueNotFound)
 				t.create("q")
+				t.fails("Send to a queue with the old one's name", t.through(in, msg("m")), store.ErrQueueNotFound)
+				if !in.Gone() {
+					t.Fatalf("Gone is false when the name was taken anew")
+				}
 				t.nothing("q")
 				t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
 			}

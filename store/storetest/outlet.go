@@ -75,6 +75,27 @@ var outletChecks = []check{
 		},
 	},
 	{
+		name:        "AckTwice",
+		explanation: "Ack of what is acknowledged already loses it, and leaves its neighbours alone",
+		run: func(t *trial) {
+			for _, half := range []int{0, 3} {
+				t.create("q")
+				t.send("q", numbered(6)...)
+				ds := t.take("q", 6)
+				for i := range 2 {
+					lost, _, err := t.outlet("q").Ack(t.ctx, ds[half:half+3])
+					t.ok("Ack", err)
+					if len(lost) != 3*i {
+						t.Fatalf("Ack %d of the same 3 has lost %v", i+1, lost)
+					}
+				}
+				t.release("q", ds[3-half:6-half]...)
+				t.expect("q", bodies(ds[3-half:6-half])...)
+				t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
+			}
+		},
+	},
+	{
 		name:        "SeveralLeases",
 		explanation: "Ack takes the messages of several leases",
 		run: func(t *trial) {
@@ -105,6 +126,10 @@ var outletChecks = []check{
 				t.fails("Ack", err, store.ErrQueueNotFound)
 				t.create("q")
 				t.send("q", msg("other"))
+				_, err = out.Lease(t.ctx, &store.Claim{Max: 1}, nil, new(store.Stats))
+				t.fails("Lease of a queue with the old one's name", err, store.ErrQueueNotFound)
+				_, _, err = out.Ack(t.ctx, t.take("q", 1))
+				t.fails("Ack in a queue with the old one's name", err, store.ErrQueueNotFound)
 				t.ok("DeleteQueue", t.store.DeleteQueue(t.ctx, "q"))
 			}
 			_, err := t.store.(store.Local).Outlet("q")

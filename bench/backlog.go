@@ -43,7 +43,7 @@ func pileUp(c Contestant, n int, e Effort) (_ Sample, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.Patience)
 	defer cancel()
 
-	body, sent := bodyOf(128, c.Keeps), 0
+	body, sent := bodyOf(128, c.Shares), 0
 	for began := time.Now(); sent < n && time.Since(began) < fillTime*e.Time; sent += 100 {
 		if err := produce(ctx, q, 100, 100, body); err != nil {
 			return nil, err
@@ -54,25 +54,27 @@ func pileUp(c Contestant, n int, e Effort) (_ Sample, err error) {
 	runtime.GC()
 	collection := time.Since(start)
 
-	var handled counter
+	handled := newCounter()
+	handled.expect(sent)
 	start = time.Now()
-	if err := q.Consume(sinkOf(&handled, firstByte)); err != nil {
+	if err := q.Consume(sinkOf(handled, firstByte)); err != nil {
 		return nil, err
 	}
-	if err := handled.wait(ctx, int64(sent)); err != nil {
+	if err := handled.wait(ctx); err != nil {
 		return nil, err
 	}
 	if err := q.Settle(ctx); err != nil {
 		return nil, err
 	}
+	took := time.Since(start)
 	s := Sample{
 		"n":        float64(sent),
 		"heap":     float64(after.heap-before.heap) / float64(sent),
 		"gc":       float64(collection),
-		"drain_ns": float64(time.Since(start)) / float64(sent),
+		"drain_ns": float64(took) / float64(sent),
 	}
 	if after.hasRSS {
 		s["rss"] = float64(after.rss-before.rss) / float64(sent)
 	}
-	return s, nil
+	return s, handled.check()
 }

@@ -9,19 +9,19 @@ import (
 // goroutine to another costs in Go.
 var floorContestant = Contestant{
 	Name: "raw channel",
-	How: "The floor that ratios refer to: 64-byte values through a buffered channel (8,192), as many readers as senders up to 10, which is best for it. " +
-		"All values point to one body: nothing is copied or allocated.",
+	How: "The floor that ratios refer to: 64-byte values through a buffered channel (8,192), as many readers as senders up to 10, which is best for it; " +
+		"10 readers where they decode JSON or work a backlog off. All values point to one body: nothing is copied or allocated.",
 	Promises: Promises{IDs: "–", Acks: "–", Retries: "–", Delays: "–", DeadLetters: "–", Order: "first in, first out", Survives: "nothing"},
+	Shares:   true,
 	Open:     openFloor,
-	OpenJSON: withJSON(openFloor),
+	OpenJSON: withJSON(openParcels),
 }
 
 // channelContestant is what code without a queue does.
 var channelContestant = Contestant{
 	Name:     "channel of bodies",
-	How:      "chan []byte, buffered (8,192), each message with a body of its own, as a program without a queue would do.",
+	How:      "chan []byte, buffered (8,192), each message with a body of its own and 10 readers, as a program without a queue would do.",
 	Promises: floorContestant.Promises,
-	Keeps:    true,
 	Open: func(s Setup) (Queue[[]byte], error) {
 		same := func(body []byte) []byte { return body }
 		return openChannel(s, same, same), nil
@@ -35,7 +35,13 @@ type parcel struct {
 }
 
 func openFloor(s Setup) (Queue[[]byte], error) {
-	s.Handlers = min(s.Handlers, s.Producers)
+	if s.Backlog == 0 {
+		s.Handlers = min(s.Handlers, s.Producers)
+	}
+	return openParcels(s)
+}
+
+func openParcels(s Setup) (Queue[[]byte], error) {
 	return openChannel(s, func(body []byte) parcel { return parcel{body: body} }, func(p parcel) []byte { return p.body }), nil
 }
 

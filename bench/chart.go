@@ -35,6 +35,7 @@ type drawing struct {
 	Top, Bottom, Axis     int // of the grid, and of what is written below
 	Values                int // right edge of the figures
 	Legend, LegendText    int
+	NoteText              int
 	Ticks                 []tick
 	Rows                  []chartRow
 }
@@ -81,10 +82,10 @@ func chart(r Report) (string, bool) {
 	d := drawing{
 		Title:    "Messages per second through a queue in memory",
 		Subtitle: "16 producers, 10 handlers, 128-byte bodies; logarithmic scale; lines: smallest to largest of " + strconv.Itoa(r.Count),
-		Note:     fmt.Sprintf("%s, %d processors, %s", r.Machine.CPU, r.Machine.Cores, r.Machine.Go),
-		Width:    chartWidth, Height: bottom + 62,
+		Note:     fmt.Sprintf("%s, %d processors, %s", r.Machine.CPU, r.Machine.Procs, r.Machine.Go),
+		Width:    chartWidth, Height: bottom + 82,
 		Top: plotTop, Bottom: bottom, Axis: bottom + 16, Values: chartWidth - 16,
-		Legend: bottom + 42, LegendText: bottom + 46,
+		Legend: bottom + 42, LegendText: bottom + 46, NoteText: bottom + 68,
 	}
 	if r.Quick {
 		d.Title = "No measurement: a trial of the chart"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,11 +61,19 @@ func measureInChild(t task) (m measurement, err error) {
 		return m, err
 	}
 	var out, complaints bytes.Buffer
-	cmd := exec.Command(program, measureCommand)
+	// A measurement loses patience by itself; this is for one that hangs where it cannot.
+	limit := 2 * t.Effort.Patience
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, measureCommand)
+	cmd.WaitDelay = time.Second
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &complaints
 	before, lookErr := readCPU()
 	if err := cmd.Run(); err != nil {
-		return m, fmt.Errorf("%w: %s", err, lastLine(complaints.String()))
+		if ctx.Err() != nil {
+			return m, fmt.Errorf("it hangs: killed after %v", limit)
+		}
+		return m, fmt.Errorf("%w: %s", err, cause(complaints.String()))
 	}
 	m.foreign = -1
 	if after, err := readCPU(); err == nil && lookErr == nil {
@@ -74,7 +83,14 @@ func measureInChild(t task) (m measurement, err error) {
 	return m, json.Unmarshal(out.Bytes(), &m.sample)
 }
 
-func lastLine(text string) string {
+// cause is the line of what a process has said that tells why it died: of a panic that is
+// the first line, not its last frame.
+func cause(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
+			return strings.TrimSpace(line)
+		}
+	}
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }

@@ -17,11 +17,16 @@ type Contestant struct {
 	How string
 	// Promises are what a user gets for the price.
 	Promises Promises
-	// Keeps: Send takes the body over, so each message needs a body of its own.
-	// Otherwise Send copies it, or does not need it any more when it returns.
-	Keeps bool
+	// Shares: all its messages have the same body. Otherwise each has a new one, whether
+	// Send takes that over or copies it.
+	Shares bool
 	// Delays: its queues are Delayers.
 	Delays bool
+	// Polls is how long it may not look for messages after it had none. Zero: it is
+	// woken.
+	Polls time.Duration
+	// Only is the ID of the one workload that it enters. Empty: all that it can.
+	Only string
 
 	Open func(Setup) (Queue[[]byte], error)
 	// OpenJSON opens a queue of JSON bodies. Nil: the contestant does not take
@@ -43,8 +48,6 @@ type Setup struct {
 	// Backlog is the largest number of messages that will be sent before Consume.
 	// Zero: Consume comes first.
 	Backlog int
-	// Latency: a message is wanted at once, and there is one at a time.
-	Latency bool
 }
 
 // A Queue is a contestant at work. Send and SendBatch are called from several
@@ -53,7 +56,7 @@ type Queue[T any] interface {
 	// Send returns when the queue has accepted the message.
 	Send(ctx context.Context, body T) error
 	// SendBatch does that for several messages, in the way that is best for
-	// throughput. It may keep the bodies as Send does, but not the slice.
+	// throughput. It may keep the bodies, as Send may, but not the slice.
 	SendBatch(ctx context.Context, bodies []T) error
 	// Consume starts Setup.Handlers handlers. They pass every message to sink, and
 	// acknowledge it after that.
@@ -80,6 +83,7 @@ var Contestants = []Contestant{
 	floorContestant,
 	channelContestant,
 	inproqContestant,
+	inproqTensContestant,
 	workqueueContestant,
 	watermillContestant,
 	mempubsubContestant,

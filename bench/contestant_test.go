@@ -73,7 +73,6 @@ func TestContestants(t *testing.T) {
 	for _, c := range Contestants {
 		for name, setup := range map[string]Setup{
 			"drain":   {Handlers: handlers, Producers: producers},
-			"latency": {Handlers: handlers, Producers: producers, Latency: true},
 			"backlog": {Handlers: handlers, Producers: producers, Backlog: producers * (sends + batch)},
 		} {
 			t.Run(c.Name+"/"+name, func(t *testing.T) {
@@ -134,7 +133,7 @@ func TestJSONContestants(t *testing.T) {
 
 // A contestant says that it has delays exactly if it has, and none ends early.
 func TestDelays(t *testing.T) {
-	const delay = 150 * time.Millisecond // longer than a batch waits to be full
+	const delay = 150 * time.Millisecond
 	for _, c := range Contestants {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
@@ -156,32 +155,53 @@ func TestDelays(t *testing.T) {
 	}
 }
 
-// Who does not keep a body lets its sender write to it again.
-func TestBodiesThatAreNotKept(t *testing.T) {
+// Each message has a body of its own, but those of the floor.
+func TestBodies(t *testing.T) {
 	for _, c := range Contestants {
-		if c.Keeps || c.Name == floorContestant.Name { // the floor shares one body that nobody writes to
-			continue
-		}
-		t.Run(c.Name, func(t *testing.T) {
-			t.Parallel()
-			q, err := c.Open(Setup{Handlers: handlers, Producers: 1, Backlog: 100})
-			require.NoError(t, err)
-			body, want := make([]byte, 64), [][]byte{}
-			for i := range 100 {
-				copy(body, numbered(i, 64))
-				want = append(want, numbered(i, 64))
-				if i%2 == 0 {
-					require.NoError(t, q.Send(t.Context(), body))
-				} else {
-					require.NoError(t, q.SendBatch(t.Context(), [][]byte{body}))
-				}
-			}
-			clear(body)
-			r := newRecorder[[]byte](len(want))
-			require.NoError(t, q.Consume(r.sink))
-			assert.ElementsMatch(t, want, settle(t, q, r))
-		})
+		assert.Equal(t, c.Name == floorContestant.Name, c.Shares, c.Name)
 	}
+	own := bodyOf(4, false)
+	one, other := own(), own()
+	one[0] = 9
+	assert.Equal(t, []byte{1, 0, 0, 0}, other)
+
+	shared := bodyOf(4, true)
+	one, other = shared(), shared()
+	one[0] = 9
+	assert.Equal(t, []byte{9, 0, 0, 0}, other)
+}
+
+// The floor has the readers that are best for it, and as many as the others where readers
+// do the work.
+func TestReadersOfTheFloor(t *testing.T) {
+	readers := func(s Setup) int {
+		q, err := openFloor(s)
+		require.NoError(t, err)
+		require.NoError(t, q.Close())
+		return q.(*channelQueue[parcel]).setup.Handlers
+	}
+	assert.Equal(t, 1, readers(Setup{Handlers: 10, Producers: 1}))
+	assert.Equal(t, 10, readers(Setup{Handlers: 10, Producers: 16}))
+	assert.Equal(t, 10, readers(Setup{Handlers: 10, Producers: 1, Backlog: 100}))
+
+	q, err := floorContestant.OpenJSON(Setup{Handlers: 10, Producers: 1})
+	require.NoError(t, err)
+	require.NoError(t, q.Close())
+	assert.Equal(t, 10, q.(jsonQueue).Queue.(*channelQueue[parcel]).setup.Handlers)
+}
+
+// A contestant with one workload takes part in that, and it exists.
+func TestContestantsTakePart(t *testing.T) {
+	takes := map[string][]string{}
+	for _, w := range Workloads(fullEffort) {
+		for _, c := range Contestants {
+			if w.Takes(c) {
+				takes[c.Name] = append(takes[c.Name], w.ID())
+			}
+		}
+	}
+	assert.Equal(t, []string{chartSingle}, takes[inproqTensContestant.Name])
+	assert.Len(t, takes[inproqContestant.Name], len(Workloads(fullEffort)))
 }
 
 // The results say of everybody what it is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
 )
 
@@ -24,6 +25,8 @@ func delayed(pending int) Workload {
 const inserts = 100_000
 
 func measureDelayed(c Contestant, pending int, e Effort) (Sample, error) {
+	application := make([]byte, e.Heap)
+	defer runtime.KeepAlive(application)
 	if _, err := insertDelayed(c, min(pending, 10_000)); err != nil { // warm up
 		return nil, err
 	}
@@ -50,6 +53,11 @@ type insertion struct {
 // insertDelayed inserts messages that are due at random within the second hour
 // from now. Their bodies are part of the memory.
 func insertDelayed(c Contestant, pending int) (in insertion, err error) {
+	delays := make([]time.Duration, pending)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range delays {
+		delays[i] = time.Hour + time.Duration(random.Int64N(int64(time.Hour)))
+	}
 	before := liveHeap()
 	q, err := c.Open(Setup{Handlers: 1, Producers: 1})
 	if err != nil {
@@ -61,19 +69,18 @@ func insertDelayed(c Contestant, pending int) (in insertion, err error) {
 		}
 	}()
 	ctx := context.Background()
-	body := bodyOf(128, c.Keeps)
-	random := rand.New(rand.NewPCG(1, 2))
+	body := bodyOf(128, c.Shares)
 	var half time.Time
-	for i := range pending {
+	for i, delay := range delays {
 		if i == pending/2 {
 			half = time.Now()
 		}
-		delay := time.Hour + time.Duration(random.Int64N(int64(time.Hour)))
 		if err := q.(Delayer).SendAfter(ctx, body(), delay); err != nil {
 			return in, err
 		}
 	}
 	in.took = time.Since(half)
 	in.bytes = liveHeap() - before
+	runtime.KeepAlive(delays) // they are not what is freed meanwhile
 	return in, nil
 }

@@ -71,7 +71,7 @@ func drainBytes(c Contestant, s shape, e Effort) (Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return drain(q, s, e, bodyOf(s.body, c.Keeps), firstByte)
+	return drain(q, s, e, bodyOf(s.body, c.Shares), firstByte)
 }
 
 func drainJSON(c Contestant, s shape, e Effort) (Sample, error) {
@@ -84,10 +84,10 @@ func drainJSON(c Contestant, s shape, e Effort) (Sample, error) {
 }
 
 // bodyOf makes bodies whose first byte is 1: one each, or one for all.
-func bodyOf(size int, each bool) func() []byte {
+func bodyOf(size int, shared bool) func() []byte {
 	body := make([]byte, size)
 	body[0] = 1
-	if !each {
+	if shared {
 		return func() []byte { return body }
 	}
 	return func() []byte { return bytes.Clone(body) }
@@ -113,16 +113,16 @@ func drain[T any](q Queue[T], s shape, e Effort, body func() T, number func(T) i
 	defer runtime.KeepAlive(application)
 	ctx, cancel := context.WithTimeout(context.Background(), e.Patience)
 	defer cancel()
-	var handled counter
-	if err := q.Consume(sinkOf(&handled, number)); err != nil {
+	handled := newCounter()
+	if err := q.Consume(sinkOf(handled, number)); err != nil {
 		return nil, err
 	}
 	round := func(n int) error {
-		goal := handled.sum() + int64(n)
+		handled.expect(n)
 		if err := send(ctx, q, s, n, body); err != nil {
 			return err
 		}
-		return handled.wait(ctx, goal)
+		return handled.wait(ctx)
 	}
 
 	n, counted := unit, 0
@@ -147,12 +147,12 @@ func drain[T any](q Queue[T], s shape, e Effort, body func() T, number func(T) i
 	if err := q.Settle(ctx); err != nil {
 		return nil, err
 	}
-	took := time.Since(start)
+	took, after := time.Since(start), mallocs()
 	return Sample{
 		"ns":     float64(took) / float64(counted),
 		"n":      float64(counted),
-		"allocs": float64(mallocs()-before) / float64(counted),
-	}, nil
+		"allocs": float64(after-before) / float64(counted),
+	}, handled.check()
 }
 
 // grown is the number of messages for the next round, after one of n took so long.

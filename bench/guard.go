@@ -21,7 +21,7 @@ type guard struct {
 	// look is how long it watches.
 	look  time.Duration
 	read  func() (cpuTime, error) // readCPU
-	scale func() float64          // scaling; nil: not looked at
+	scale func() float64          // scaling, on a virtual machine; nil: not looked at
 }
 
 // cpuTime is time that all processors together have spent since the machine started.
@@ -75,7 +75,7 @@ func (g guard) trouble() (string, error) {
 	}
 	if g.scale != nil {
 		if share := g.scale(); share < leastScaling {
-			return fmt.Sprintf("its processors together do %.0f%% of their work, which should be %.0f%%: a hypervisor's other guests use them", 100*share, 100*leastScaling), nil
+			return fmt.Sprintf("its processors together do %.0f%% of their work, which should be %.0f%%: other guests of its host use them, or they are threads of one core", 100*share, 100*leastScaling), nil
 		}
 	}
 	return "", nil

@@ -14,32 +14,49 @@ var inproqContestant = Contestant{
 	Name:    "inproq",
 	Modules: []string{"github.com/inproq/inproq"},
 	How: "The store in memory. Send, and SendBatch of 100; handlers get batches of up to 100 messages and call Ack for each. " +
-		"A batch waits at most 50 ms to be full; for latency, not at all.",
+		"A batch does not wait to be full (MaxBatchTimeout is NoWait), in any workload.",
 	Promises: Promises{
 		IDs: "UUIDv7", Acks: "per message", Retries: "counted, with backoff", Delays: "to 12 h, to the ms",
 		DeadLetters: "yes", Order: "best effort", Survives: "a handler that fails, panics or hangs",
 	},
 	Delays:   true,
-	Open:     openInproq[[]byte],
-	OpenJSON: openInproq[Order],
+	Open:     openInproq[[]byte](100),
+	OpenJSON: openInproq[Order](100),
+}
+
+// inproqTensContestant has the batches that a consumer gets who does not configure any.
+var inproqTensContestant = Contestant{
+	Name:     "inproq, batches of 10",
+	Modules:  inproqContestant.Modules,
+	How:      "The same with batches of up to 10 messages, in one workload.",
+	Promises: inproqContestant.Promises,
+	Delays:   true,
+	Only:     chartSingle,
+	Open:     openInproq[[]byte](10),
 }
 
 type inproqQueue[T any] struct {
 	*inproq.Queue[T]
 	setup  Setup
+	batch  int
 	broker *inproq.Broker
 	stop   context.CancelFunc
 	run    sync.WaitGroup
 	err    error // of the run
 }
 
-func openInproq[T any](s Setup) (Queue[T], error) {
+// openInproq opens queues whose handlers get batches of a size at most.
+func openInproq[T any](batch int) func(Setup) (Queue[T], error) {
+	return func(s Setup) (Queue[T], error) { return newInproq[T](s, batch) }
+}
+
+func newInproq[T any](s Setup, batch int) (Queue[T], error) {
 	broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	q := &inproqQueue[T]{setup: s, broker: broker, stop: stop}
+	q := &inproqQueue[T]{setup: s, batch: batch, broker: broker, stop: stop}
 	q.run.Go(func() { q.err = broker.Run(ctx) })
 	if q.Queue, err = inproq.Declare[T](ctx, broker, "bench", inproq.QueueConfig{}); err != nil {
 		_ = q.Close()
@@ -64,10 +81,7 @@ func (q *inproqQueue[T]) SendAfter(ctx context.Context, body T, d time.Duration)
 }
 
 func (q *inproqQueue[T]) Consume(sink Sink[T]) error {
-	cfg := inproq.ConsumerConfig{MaxBatchSize: 100, MaxConcurrency: q.setup.Handlers, MaxBatchTimeout: 50 * time.Millisecond}
-	if q.setup.Latency {
-		cfg.MaxBatchTimeout = inproq.NoWait
-	}
+	cfg := inproq.ConsumerConfig{MaxBatchSize: q.batch, MaxConcurrency: q.setup.Handlers, MaxBatchTimeout: inproq.NoWait}
 	var batches atomic.Int64
 	_, err := q.Queue.Consume(func(_ context.Context, batch *inproq.MessageBatch[T]) error {
 		handler := int(batches.Add(1))

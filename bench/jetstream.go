@@ -75,7 +75,7 @@ func (q *jetStreamQueue) Send(ctx context.Context, body []byte) error {
 	return err
 }
 
-func (q *jetStreamQueue) SendBatch(_ context.Context, bodies [][]byte) error {
+func (q *jetStreamQueue) SendBatch(ctx context.Context, bodies [][]byte) error {
 	futures := make([]jetstream.PubAckFuture, len(bodies))
 	for i, body := range bodies {
 		var err error
@@ -88,6 +88,8 @@ func (q *jetStreamQueue) SendBatch(_ context.Context, bodies [][]byte) error {
 		case <-f.Ok():
 		case err := <-f.Err():
 			return err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -21,8 +22,23 @@ func latency(Effort) Workload {
 // pause makes the queue idle again before the next message.
 const pause = 200 * time.Microsecond
 
+// upTo is at random below d. Without it all messages to a queue that polls would come
+// just after it has looked.
+func upTo(d time.Duration) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return rand.N(d)
+}
+
+// fewest is how many messages there are at least, however slow they are.
+const fewest = 15
+
+// rare is the number of messages below which a 99th percentile says nothing.
+const rare = 100
+
 func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
-	q, err := c.Open(Setup{Handlers: handlers, Producers: handlers, Latency: true})
+	q, err := c.Open(Setup{Handlers: handlers, Producers: handlers})
 	if err != nil {
 		return nil, err
 	}
@@ -37,10 +53,10 @@ func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), e.Patience)
 	defer cancel()
-	body := bodyOf(128, c.Keeps)
+	body := bodyOf(128, c.Shares)
 	var all []time.Duration
 	warm := e.Latencies / 10
-	for began := time.Now(); len(all) < e.Latencies+warm && (time.Since(began) < 2*e.Time || len(all) < warm+5); {
+	for began := time.Now(); len(all) < e.Latencies+warm && (time.Since(began) < 2*e.Time || len(all) < warm+fewest); {
 		message := body()
 		start := time.Now()
 		if err := q.Send(ctx, message); err != nil {
@@ -55,12 +71,19 @@ func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
 		if len(all) == 5 && time.Since(began) > e.Time/5 {
 			warm = 1 // a slow one: few messages have to do
 		}
-		time.Sleep(pause)
+		time.Sleep(pause + upTo(c.Polls))
 	}
 	if err := q.Settle(ctx); err != nil {
 		return nil, err
 	}
-	all = all[warm:]
+	return latencies(all[warm:]), nil
+}
+
+func latencies(all []time.Duration) Sample {
 	slices.Sort(all)
-	return Sample{"p50": float64(percentile(all, 50)), "p99": float64(percentile(all, 99)), "n": float64(len(all))}, nil
+	s := Sample{"p50": float64(percentile(all, 50)), "n": float64(len(all))}
+	if len(all) >= rare {
+		s["p99"] = float64(percentile(all, 99))
+	}
+	return s
 }

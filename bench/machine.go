@@ -1,26 +1,33 @@
 package main
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
 // A Machine is where figures come from.
 type Machine struct {
 	CPU, Kernel, Go, OS string
-	Cores               int
+	Cores, Procs        int  // processors, and how many of them Go uses at once
+	Virtual             bool // a hypervisor has other guests, perhaps
 	MemoryGiB           float64
 }
 
 // thisMachine says what it can find out; outside Linux that is less.
 func thisMachine() Machine {
-	m := Machine{CPU: cpuModel(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU()}
+	m := Machine{CPU: "unknown", Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Procs: runtime.GOMAXPROCS(0)}
 	if kib, ok := procNumber("/proc/meminfo", "MemTotal:"); ok {
 		m.MemoryGiB = float64(kib) / (1 << 20)
+	}
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if name := cpuLine(string(text), "model name"); name != "" {
+			m.CPU = name
+		}
+		m.Virtual = slices.Contains(strings.Fields(cpuLine(string(text), "flags")), "hypervisor")
 	}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(release))
@@ -28,18 +35,14 @@ func thisMachine() Machine {
 	return m
 }
 
-func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	defer func() { _ = f.Close() }()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if key, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
+// cpuLine is what the first line with a key in /proc/cpuinfo says; "" if there is none.
+func cpuLine(text, key string) string {
+	for line := range strings.Lines(text) {
+		if k, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
 			return strings.TrimSpace(value)
 		}
 	}
-	return "unknown"
+	return ""
 }
 
 // A Commit is the state of the source that was measured.
@@ -62,14 +65,21 @@ func thisCommit() (c Commit) {
 
 // versions are those of the modules in this binary, by path.
 func versions() map[string]string {
-	all := map[string]string{}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return all
+		return map[string]string{}
 	}
-	for _, m := range info.Deps {
+	return versionsOf(info.Deps)
+}
+
+// versionsOf knows a module in a directory by its version or by what replaces it: with
+// a workspace it has the first, without one the second.
+func versionsOf(modules []*debug.Module) map[string]string {
+	all := map[string]string{}
+	local := func(version string) bool { return version == "" || version == "(devel)" }
+	for _, m := range modules {
 		all[m.Path] = m.Version
-		if m.Version == "(devel)" || m.Replace != nil && m.Replace.Version == "" {
+		if local(m.Version) || m.Replace != nil && local(m.Replace.Version) {
 			all[m.Path] = "this tree"
 		}
 	}

@@ -23,7 +23,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"time"
 )
@@ -43,19 +42,23 @@ func parent() error {
 	count := flag.Int("count", 0, "`repetitions` of each measurement (default 5, with -quick 1)")
 	quick := flag.Bool("quick", false, "try everything with few messages: no measurement")
 	only := flag.String("run", "", "measure only what matches this `regexp` of workload/contestant")
-	out := flag.String("o", "", "write RESULTS.md and throughput.svg into this `directory` (default: here; with -quick or -run a new temporary one)")
+	out := flag.String("o", "", "write RESULTS.md and throughput.svg into this `directory` (default: here; with -quick, -run, -force or a -count below 5 a new temporary one)")
 	force := flag.Bool("force", false, "measure also when the machine is busy; the results say so")
 	flag.Parse()
 
 	plan := Plan{
 		Effort: fullEffort, Count: *count, Measure: measureInChild, Log: os.Stderr,
-		Guard: guard{off: *force || *quick, patience: 3 * time.Minute, look: 500 * time.Millisecond, read: readCPU, scale: scaling},
+		Guard: guard{off: *force || *quick, patience: 3 * time.Minute, look: 500 * time.Millisecond, read: readCPU},
+	}
+	machine := thisMachine()
+	if machine.Virtual {
+		plan.Guard.scale = scaling
 	}
 	if *quick {
 		plan.Effort = quickEffort
 	}
 	if *count == 0 {
-		plan.Count = 5
+		plan.Count = wholeCount
 		if *quick {
 			plan.Count = 1
 		}
@@ -69,59 +72,20 @@ func parent() error {
 	if flag.NArg() > 0 || plan.Count < 1 || plan.tasks() == 0 {
 		return errors.New("nothing to measure: see -help")
 	}
-	dir, err := directory(*out, *quick || *only != "")
-	if err != nil {
-		return err
-	}
-
 	r := Report{
-		Date: time.Now(), Machine: thisMachine(), Versions: versions(), Contestants: Contestants,
+		Date: time.Now(), Machine: machine, Versions: versions(), Contestants: Contestants,
 		Commit: thisCommit(),
 		Effort: plan.Effort, Count: plan.Count, Quick: *quick, Forced: *force, Only: *only,
 	}
+	dir, err := directory(*out, r.partial())
+	if err != nil {
+		return err
+	}
 	_, _ = fmt.Fprintf(os.Stderr, "%d measurements, about %v\n", plan.tasks(), estimate(plan.tasks(), plan.Effort).Round(time.Second))
-	if r.Tables, r.Foreign, err = plan.Run(); err != nil {
-		return err
-	}
+	r.Tables, r.Foreign, err = plan.Run()
 	r.Took = time.Since(r.Date)
+	if err != nil {
+		return errors.Join(err, salvage(r, err))
+	}
 	return write(dir, r)
-}
-
-const (
-	resultsFile = "RESULTS.md"
-	chartFile   = "throughput.svg"
-)
-
-// directory is where results go. Those that are not whole do not replace others,
-// unless that is asked for.
-func directory(asked string, partial bool) (string, error) {
-	switch {
-	case asked != "":
-		return asked, os.MkdirAll(asked, 0o755)
-	case partial:
-		return os.MkdirTemp("", "inproq-bench-")
-	}
-	return ".", nil
-}
-
-// write writes the results, and reports contestants that have failed.
-func write(dir string, r Report) error {
-	if err := os.WriteFile(filepath.Join(dir, resultsFile), []byte(results(r)), 0o644); err != nil {
-		return err
-	}
-	if svg, ok := chart(r); ok {
-		if err := os.WriteFile(filepath.Join(dir, chartFile), []byte(svg), 0o644); err != nil {
-			return err
-		}
-	}
-	_, _ = fmt.Fprintln(os.Stderr, filepath.Join(dir, resultsFile))
-	var failed []error
-	for _, t := range r.Tables {
-		for _, row := range t.Rows {
-			if row.Error != "" {
-				failed = append(failed, fmt.Errorf("%s/%s: %s", t.ID, row.Contestant, row.Error))
-			}
-		}
-	}
-	return errors.Join(failed...)
 }

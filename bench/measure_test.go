@@ -19,7 +19,7 @@ var tinyEffort = Effort{
 // Each kind of workload finds its quantities, of every contestant that enters.
 func TestWorkloads(t *testing.T) {
 	quantities := map[string][]string{
-		"drain": {"ns", "n", "allocs"}, "json": {"ns", "n", "allocs"}, "latency": {"p50", "p99", "n"},
+		"drain": {"ns", "n", "allocs"}, "json": {"ns", "n", "allocs"}, "latency": {"p50", "n"},
 		"delayed": {"ns", "n", "bytes"}, "backlog": {"n", "heap", "gc", "drain_ns"},
 	}
 	seen := map[string]bool{}
@@ -29,7 +29,7 @@ func TestWorkloads(t *testing.T) {
 		}
 		seen[w.Kind] = true
 		for _, c := range Contestants {
-			if !w.Enters(c) {
+			if !w.Takes(c) {
 				continue
 			}
 			t.Run(w.Kind+"/"+c.Name, func(t *testing.T) {
@@ -59,18 +59,44 @@ func TestMeasureInChild(t *testing.T) {
 
 	_, err = measureInChild(task{"drain/none", inproqContestant.Name, tinyEffort})
 	assert.ErrorContains(t, err, `there is no workload "drain/none" with a contestant "inproq"`)
+
+	t.Setenv(childEnv, "panic")
+	_, err = measureInChild(task{Effort: tinyEffort})
+	assert.ErrorContains(t, err, "panic: out of ink")
+
+	t.Setenv(childEnv, "hang")
+	_, err = measureInChild(task{Effort: Effort{Patience: 50 * time.Millisecond}})
+	assert.EqualError(t, err, "it hangs: killed after 100ms")
 }
 
-// What is lost, comes twice or is damaged fails the measurement.
-func TestCounter(t *testing.T) {
-	var c counter
-	sink := sinkOf(&c, firstByte)
-	for handler := range 100 {
-		sink(handler, []byte{1})
+func TestCause(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"one\ntwo\n":                  "two",
+		"panic: ink\n\ngoroutine 1\n": "panic: ink",
+		"log\nfatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1:\nmain.go:5": "fatal error: all goroutines are asleep - deadlock!",
+	} {
+		assert.Equal(t, want, cause(text))
 	}
-	require.NoError(t, c.wait(t.Context(), 100))
-	sink(0, []byte{1})
-	assert.EqualError(t, c.wait(t.Context(), 100), "100 messages were sent, 101 handled")
+}
+
+// Few messages have no 99th percentile.
+func TestLatencies(t *testing.T) {
+	all := make([]time.Duration, 100)
+	for i := range all {
+		all[i] = time.Duration(100 - i)
+	}
+	assert.Equal(t, Sample{"p50": 50, "p99": 99, "n": 100}, latencies(all))
+	assert.Equal(t, Sample{"p50": 50, "n": 99}, latencies(all[:99]))
+
+	assert.Zero(t, upTo(0))
+	seen := map[bool]bool{}
+	for range 100 {
+		d := upTo(time.Second)
+		assert.True(t, 0 <= d && d < time.Second, "%v", d)
+		seen[d < time.Second/2] = true
+	}
+	assert.Len(t, seen, 2, "early and late")
 }
 
 func TestRoundsGrow(t *testing.T) {

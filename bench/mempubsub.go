@@ -19,7 +19,7 @@ var mempubsubContestant = Contestant{
 		IDs: "–", Acks: "per message", Retries: "Nack or deadline, without end", Delays: "–",
 		DeadLetters: "–", Order: "none", Survives: "a handler that nacks or hangs",
 	},
-	Keeps: true,
+	Polls: 250 * time.Millisecond,
 	Open: func(s Setup) (Queue[[]byte], error) {
 		t := mempubsub.NewTopic()
 		return &memQueue{setup: s, topic: t, sub: mempubsub.NewSubscription(t, time.Minute)}, nil

@@ -15,8 +15,17 @@ type Report struct {
 	Quick       bool   // no measurement
 	Forced      bool   // nobody looked whether the machine was busy
 	Only        string // -run
+	Broken      string // why the run has ended early
 	Foreign     Stat   // shares of the processors that others used
 	Tables      []Table
+}
+
+// wholeCount is how many repetitions make whole results.
+const wholeCount = 5
+
+// partial tells whether the results are not worth keeping in place of whole ones.
+func (r Report) partial() bool {
+	return r.Quick || r.Forced || r.Only != "" || r.Broken != "" || r.Count < wholeCount
 }
 
 // A Table is what one workload found.
@@ -29,13 +38,13 @@ type Table struct {
 type Row struct {
 	Contestant string
 	Stats      map[string]Stat
-	Error      string // nothing was found
+	Error      string // it has failed, perhaps after it had some
 }
 
 // row returns the row of a contestant that has one with figures.
 func (t Table) row(contestant string) (Row, bool) {
 	for _, r := range t.Rows {
-		if r.Contestant == contestant && r.Error == "" {
+		if r.Contestant == contestant && len(r.Stats) > 0 {
 			return r, true
 		}
 	}

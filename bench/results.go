@@ -15,7 +15,6 @@ var resultsTemplate string
 func results(r Report) string {
 	t := template.Must(template.New(resultsFile).Funcs(template.FuncMap{
 		"warnings": warnings,
-		"has":      func(r page, kind string) bool { return len(r.of(kind)) > 0 },
 		"commit":   commitText,
 		"minutes":  minutes,
 		"others":   othersText,
@@ -28,7 +27,8 @@ func results(r Report) string {
 		"thousands": thousands,
 	}).Parse(resultsTemplate))
 	var text strings.Builder
-	if err := t.Execute(&text, page{r, mostForeign, leastScaling}); err != nil {
+	_, pictured := chart(r)
+	if err := t.Execute(&text, page{r, pictured, mostForeign, leastScaling}); err != nil {
 		panic(err) // the template is ours
 	}
 	return text.String()
@@ -37,6 +37,7 @@ func results(r Report) string {
 // A page is what the template sees.
 type page struct {
 	Report
+	Pictured                  bool // there is a chart
 	MostForeign, LeastScaling float64
 }
 
@@ -52,6 +53,9 @@ func warnings(r page) (all []string) {
 	}
 	if r.Forced {
 		all = append(all, "Measured with -force: nobody looked whether the machine was busy.")
+	}
+	if r.Broken != "" {
+		all = append(all, "The run has ended early: "+r.Broken+".")
 	}
 	if r.Only != "" {
 		all = append(all, fmt.Sprintf("Only a part was measured: -run %q.", r.Only))
@@ -112,7 +116,8 @@ var kinds = []struct {
 	{
 		"drain", "Throughput",
 		"Messages a second from the first Send until all are handled and acknowledged, one by one, by 10 handlers. *Of the raw channel* is the\n" +
-			"share of its throughput in the same shape; *inproq is* says how many times as fast inproq is.",
+			"share of its throughput in the same shape; *inproq is* says how many times as fast inproq is. One of the\n" +
+			"*allocations* of each message is the benchmark's own, its body; the raw channel shares one body.",
 		throughput,
 	},
 	{
@@ -122,7 +127,8 @@ var kinds = []struct {
 	},
 	{
 		"latency", "Latency",
-		"From Send to the first line of the handler. One message at a time; the sender waits for it, and at least 200 µs more.",
+		"From Send to the first line of the handler. One message at a time; the sender waits for it, and at least 200 µs more; for one that polls, at\n" +
+			"random up to its interval more. A p99 is of at least 100 messages.",
 		[]column{
 			{"p50", func(x cell) string { return x.median("p50", duration) }},
 			{"min – max", func(x cell) string { return x.spread("p50", duration) }},
@@ -134,7 +140,7 @@ var kinds = []struct {
 	},
 	{
 		"delayed", "Delayed messages",
-		"An insert while that many messages of 128 bytes are pending, with delays at random from 1 to 2 hours; the memory that a\n" +
+		"An insert while that many messages of 128 bytes are pending, its body made for it, with delays at random from 1 to 2 hours; the memory that a\n" +
 			"message takes, body included. A thousand pending ones are so few that the queue's own memory counts. The workqueue takes up\n" +
 			"to 1,000 inserts into a channel and works on them later, so its first figure is that of the channel. The others have no\n" +
 			"delays, but JetStream, which can schedule messages to the second: that is not measured.",
@@ -200,7 +206,10 @@ func render(t Table, columns []column) string {
 		for _, c := range columns {
 			cells = append(cells, c.text(cell{r, floor, ours}))
 		}
-		if r.Error != "" {
+		switch {
+		case r.Error != "" && len(r.Stats) > 0:
+			cells[0] = r.Contestant + " (failed: " + r.Error + ")"
+		case r.Error != "":
 			cells = []string{r.Contestant, "failed: " + r.Error}
 		}
 		table.add(cells...)

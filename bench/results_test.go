@@ -25,7 +25,7 @@ func sampleReport() Report {
 	}
 	return Report{
 		Date: time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC), Took: 9 * time.Minute, Count: 5, Effort: fullEffort,
-		Machine:     Machine{CPU: "AMD EPYC <1>", Kernel: "6.1", Go: "go1.26.8", OS: "linux/amd64", Cores: 2, MemoryGiB: 24},
+		Machine:     Machine{CPU: "AMD EPYC <1>", Kernel: "6.1", Go: "go1.26.8", OS: "linux/amd64", Cores: 2, Procs: 2, Virtual: true, MemoryGiB: 24},
 		Commit:      Commit{Hash: "0123456789ab"},
 		Versions:    map[string]string{"github.com/ThreeDotsLabs/watermill": "v1.5.1", "github.com/inproq/inproq": "this tree"},
 		Contestants: Contestants, Foreign: Stat{0.01, 0, 0.05, 100},
@@ -44,7 +44,7 @@ func TestResults(t *testing.T) {
 	for _, line := range []string{
 		"![Messages per second](throughput.svg)",
 		"on 5 November 2026, at commit 0123456789ab, in 9m0s.",
-		"| machine | AMD EPYC <1>, 2 processors, 24 GiB |",
+		"| machine | AMD EPYC <1>, 2 processors (GOMAXPROCS 2), 24 GiB |",
 		"| system | linux/amd64, kernel 6.1 |",
 		"| others on the machine | used 1 % of the processors (median; at most 5 %) |",
 		"## Throughput",
@@ -58,6 +58,7 @@ func TestResults(t *testing.T) {
 		"* **raw channel**: The floor",
 		"* Processes hold 64 MiB beside the queue",
 		"more than 10 % of the processors",
+		"do less than 75 % of what they should",
 	} {
 		assert.Contains(t, text, line)
 	}
@@ -77,16 +78,27 @@ func TestResults(t *testing.T) {
 // Whatever makes figures doubtful stands at the top.
 func TestResultsWarn(t *testing.T) {
 	r := sampleReport()
-	r.Quick, r.Forced, r.Only, r.Commit.Dirty, r.Foreign = true, true, "inproq", true, Stat{}
+	r.Quick, r.Forced, r.Only, r.Commit.Dirty, r.Foreign, r.Broken = true, true, "inproq", true, Stat{}, "no ink"
 	top, _, _ := strings.Cut(results(r), "## Throughput")
 	assert.Contains(t, top, "> **This is a trial (-quick)")
 	assert.Contains(t, top, "> **Measured with -force")
 	assert.Contains(t, top, `> **Only a part was measured: -run "inproq".**`)
+	assert.Contains(t, top, "> **The run has ended early: no ink.**")
 	assert.Contains(t, top, "0123456789ab with uncommitted changes")
 	assert.Contains(t, top, "unknown: only Linux tells")
 
-	r.Tables = nil
-	assert.NotContains(t, results(r), "throughput.svg", "there is none")
+	r.Tables, r.Machine.Virtual = r.Tables[1:], false
+	text := results(r)
+	assert.Contains(t, text, "## Throughput")
+	assert.NotContains(t, text, "throughput.svg", "there is none without its first workload")
+	assert.NotContains(t, text, "virtual machine", "nobody looked at that")
+}
+
+// Who fails late keeps what was measured before.
+func TestResultsOfAFailure(t *testing.T) {
+	r := sampleReport()
+	r.Tables[0].Rows[1].Error = "repetition 5 of 5: no ink"
+	assert.Contains(t, results(r), "| inproq (failed: repetition 5 of 5: no ink) | 10.0 M |")
 }
 
 func TestChart(t *testing.T) {

@@ -23,8 +23,9 @@ type Plan struct {
 // Run measures. In each repetition of a workload all contestants take their turn,
 // another one first each time: what changes in the machine meanwhile concerns all.
 //
-// A contestant that fails has an error in its row, and the others go on; a machine that is
-// busy ends the run.
+// A contestant that fails has an error in its row, beside what it has done until then, and
+// the others go on; a machine that is busy ends the run, with the tables that are
+// complete.
 func (p Plan) Run() (tables []Table, foreign Stat, err error) {
 	var shares []float64
 	for _, w := range Workloads(p.Effort) {
@@ -35,7 +36,7 @@ func (p Plan) Run() (tables []Table, foreign Stat, err error) {
 		samples, failed := map[string][]Sample{}, map[string]error{}
 		for turn := range p.Count {
 			if err := p.Guard.await(); err != nil {
-				return nil, foreign, err
+				return tables, stat(shares), err
 			}
 			for i := range all {
 				name := all[(turn+i)%len(all)].Name
@@ -44,10 +45,11 @@ func (p Plan) Run() (tables []Table, foreign Stat, err error) {
 				}
 				m, busy, err := p.measure(task{w.ID(), name, p.Effort})
 				if busy != nil {
-					return nil, foreign, busy
+					return tables, stat(shares), busy
 				}
 				p.log("%s/%s %d of %d: %v", w.ID(), name, turn+1, p.Count, outcome(w.Kind, m.sample, err))
-				if failed[name] = err; err != nil {
+				if err != nil {
+					failed[name] = fmt.Errorf("repetition %d of %d: %w", turn+1, p.Count, err)
 					continue
 				}
 				samples[name] = append(samples[name], m.sample)
@@ -58,9 +60,12 @@ func (p Plan) Run() (tables []Table, foreign Stat, err error) {
 		}
 		t := Table{Kind: w.Kind, Title: w.Title, ID: w.ID()}
 		for _, c := range all {
-			row := Row{Contestant: c.Name, Stats: summary(samples[c.Name])}
+			row := Row{Contestant: c.Name}
+			if len(samples[c.Name]) > 0 {
+				row.Stats = summary(samples[c.Name])
+			}
 			if err := failed[c.Name]; err != nil {
-				row = Row{Contestant: c.Name, Error: err.Error()}
+				row.Error = err.Error()
 			}
 			t.Rows = append(t.Rows, row)
 		}
@@ -72,7 +77,7 @@ func (p Plan) Run() (tables []Table, foreign Stat, err error) {
 // entrants are those who take part in a workload and are wanted.
 func (p Plan) entrants(w Workload) []Contestant {
 	return slices.DeleteFunc(slices.Clone(Contestants), func(c Contestant) bool {
-		return !w.Enters(c) || p.Only != nil && !p.Only.MatchString(w.ID()+"/"+c.Name)
+		return !w.Takes(c) || p.Only != nil && !p.Only.MatchString(w.ID()+"/"+c.Name)
 	})
 }
 

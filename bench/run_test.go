@@ -48,10 +48,37 @@ func TestAFailureIsOneRow(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Row{
 		{Contestant: "raw channel", Stats: map[string]Stat{"n": {1, 1, 1, 3}}},
-		{Contestant: "inproq", Error: "out of ink"},
+		{Contestant: "inproq", Error: "repetition 1 of 3: out of ink"},
 	}, tables[0].Rows)
 	assert.Equal(t, 1, calls, "it is not asked again")
 	assert.Zero(t, foreign, "unknown")
+
+	calls = 0
+	p.Measure = func(task) (measurement, error) {
+		if calls++; calls == 6 { // the second one of the last turn
+			return measurement{}, errors.New("out of ink")
+		}
+		return measurement{Sample{"n": 1}, -1}, nil
+	}
+	tables, _, err = p.Run()
+	require.NoError(t, err)
+	assert.Equal(t, Row{Contestant: "inproq", Stats: map[string]Stat{"n": {1, 1, 1, 2}}, Error: "repetition 3 of 3: out of ink"}, tables[0].Rows[1])
+}
+
+// A machine that gets busy leaves the tables that are complete.
+func TestABusyMachineEndsTheRun(t *testing.T) {
+	p := script(`(latency|backlog)/.*/inproq$`, 1, func(t task) (measurement, error) {
+		m := measurement{Sample{"n": 1}, 0}
+		if t.Workload == "backlog/waiting" {
+			m.foreign = 0.5
+		}
+		return m, nil
+	})
+	tables, foreign, err := p.Run()
+	require.ErrorIs(t, err, errBusy)
+	require.Len(t, tables, 1)
+	assert.Equal(t, "latency/idle", tables[0].ID)
+	assert.Equal(t, 1, foreign.Count)
 }
 
 func TestDisturbedMeasurements(t *testing.T) {

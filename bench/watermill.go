@@ -18,7 +18,6 @@ var watermillContestant = Contestant{
 		IDs: "UUID", Acks: "per message", Retries: "Nack, at once and without end", Delays: "–",
 		DeadLetters: "– (the router's middleware)", Order: "none", Survives: "a handler that nacks",
 	},
-	Keeps:    true,
 	Open:     openWatermill,
 	OpenJSON: withJSON(openWatermill),
 }

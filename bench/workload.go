@@ -9,12 +9,18 @@ type Workload struct {
 	Kind string
 	// Title and Name tell it from others of its kind: in the results, and in -run.
 	Title, Name string
-	Enters      func(Contestant) bool
-	Measure     func(Contestant, Effort) (Sample, error)
+	// Enters tells whether a contestant could take part.
+	Enters  func(Contestant) bool
+	Measure func(Contestant, Effort) (Sample, error)
 }
 
 // ID is what -run sees, together with the contestant's name.
 func (w Workload) ID() string { return w.Kind + "/" + w.Name }
+
+// Takes tells whether a contestant takes part.
+func (w Workload) Takes(c Contestant) bool {
+	return (c.Only == "" || c.Only == w.ID()) && w.Enters(c)
+}
 
 // A Sample is what one measurement found, by the name of the quantity.
 type Sample map[string]float64

@@ -265,8 +265,10 @@ type TxEnqueuer interface {
 }
 
 // Local is implemented by a store that lives in this process, where what a call
-// costs matters more than what crosses a network. The runtime then sends single
-// messages through an Inlet.
+// costs matters more than what crosses a network. The runtime then sends plain single
+// messages through an Inlet, and delivers through an Outlet: a type that embeds such
+// a store and overrides Enqueue, Lease or Settle must override Inlet and Outlet too, or
+// embed the interface Store instead of it.
 type Local interface {
 	// Now is the time on the store's clock, in nanoseconds since 1970. The runtime
 	// needs it for a message's ID, and passes it on, so that a send reads the clock

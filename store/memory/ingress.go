@@ -3,13 +3,12 @@ package memory
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/inproq/inproq/store"
 )
 
 // A shard takes in fresh messages. As long as senders do not meet, all use the
-// first, so that one alone has its messages in order. When they have found it
+// first, so that one alone mostly has its messages in order. When it was found
 // taken a few times, each uses one of its own: then nothing that a send
 // writes is shared by two processors, not even the counts, which a shard adds up
 // and passes on when somebody asks. (One lock for all, taken per message, costs
@@ -141,101 +140,6 @@ func crowdedShard(in []shard) *shard {
 	return &in[s.shard]
 }
 
-// Now is the time in nanoseconds since 1970.
-func (s *Store) Now() int64 { return s.unix + s.now() }
-
-// An inlet is one sender's way into a queue. Its counts are apart from each
-// other like the shards, and each is guarded by its shard.
-type inlet struct {
-	record *record
-	way    atomic.Pointer[way] // nil before the first send
-}
-
-// A way is an inlet that is in use.
-type way struct {
-	q    *queue
-	sent []count // by shard
-}
-
-type count struct {
-	n int64
-	_ [56]byte
-}
-
-// Inlet returns a new inlet of a queue.
-func (s *Store) Inlet(name string) (store.Inlet, error) {
-	r, err := s.record(name)
-	if err == nil {
-		_, err = r.used()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &inlet{record: r}, nil
-}
-
-// Gone reports whether the queue was deleted.
-func (in *inlet) Gone() bool {
-	_, err := in.record.used()
-	return err != nil
-}
-
-// Sent counts the messages that came in here.
-func (in *inlet) Sent() int64 {
-	n := int64(0)
-	if w := in.way.Load(); w != nil {
-		for i := range w.sent {
-			sh := &(*w.q.inlets.Load())[i]
-			sh.mu.Lock()
-			n += w.sent[i].n
-			sh.mu.Unlock()
-		}
-	}
-	return n
-}
-
-// Send accepts one message.
-func (in *inlet) Send(ctx context.Context, id store.ID, body []byte, contentType string, now int64) (store.Receipt, error) {
-	if err := ctx.Err(); err != nil {
-		return store.Receipt{}, err
-	}
-	w := in.way.Load()
-	if w == nil {
-		var err error
-		if w, err = in.open(); err != nil {
-			return store.Receipt{}, err
-		}
-	}
-	q := w.q
-	now -= q.store.unix
-	sh := q.freeShard()
-	if sh.over != nil {
-		sh.mu.Unlock()
-		return store.Receipt{}, sh.over
-	}
-	w.sent[sh.index].n++
-	sh.last = max(sh.last, now)
-	s := sh.list.push(&q.store.chunks)
-	if ctype, ok := commonType(contentType); ok {
-		s.fresh(id, sh.last, ctype)
-		s.setFrame(sh.w.writeBody(&q.arena, body))
-	} else {
-		fillSlot(s, &store.Message{ID: id, Body: body, ContentType: contentType}, sh.last, &sh.w, &q.arena)
-	}
-	return q.accepted(sh, 1, int64(len(body)), now), nil
-}
-
-// open gets the inlet ready for its first send.
-func (in *inlet) open() (*way, error) {
-	q, err := in.record.open()
-	if err != nil {
-		return nil, err
-	}
-	q.openFirst()
-	in.way.CompareAndSwap(nil, &way{q: q, sent: make([]count, q.store.shards)})
-	return in.way.Load(), nil
-}
-
 // Enqueue accepts messages.
 func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) (store.Stats, error) {
 	q, err := s.queue(ctx, name)
@@ -318,8 +222,8 @@ func (q *queue) accepted(sh *shard, n, size, now int64) (r store.Receipt) {
 }
 
 // manyMeetings is how often senders find the first shard taken, between two
-// times that the queue is empty, before they leave it. A Lease alone is met once or
-// twice.
+// times that the queue is empty, before they leave it. A Lease and an Ack may be met
+// too, so with several consumers one sender alone may come to leave it.
 const manyMeetings = 4
 
 // flushAt is the number of messages that a shard may keep to itself in its

@@ -5,8 +5,8 @@
 //
 // A message is a 40-byte slot without a pointer, and a frame (its body and what
 // else has variable length) in an arena of blocks. Fresh messages wait in lanes:
-// each sender appends to the first of a few shards whose lock is free, and a
-// Lease takes what the shards have gathered and merges it by time. A message keeps
+// senders append to one shard as long as they do not meet there, and each to one of
+// its own when they do, and a Lease takes what the shards have gathered and merges it by time. A message keeps
 // its place in the lane while it is on its first lease, so one that is then
 // acknowledged is never copied. One that is delayed, retried or moved becomes an
 // entry of a slab and keeps that place until it is gone. Delays, retry delays, the

@@ -22,7 +22,7 @@ func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
 // and the name taken anew, the old one's policy does not hold for it. (A plain send
 // notices that by itself.)
 func (ep *endpoint) freshPolicy(ctx context.Context) *policy {
-	if p := ep.currentPolicy(); p != nil && (p.inlet == nil || !p.inlet.Gone()) {
+	if p := ep.currentPolicy(); p != nil && (ep.broker.local == nil || p.inlet != nil && !p.inlet.Gone()) {
 		return p
 	}
 	return ep.renewedPolicy(ctx)

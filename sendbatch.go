@@ -113,6 +113,9 @@ type outgoing struct{ msgs []store.Message }
 // costs more than all else that is done for it.
 var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
 
+// keptOutgoing bounds what one keeps: 90 KB.
+const keptOutgoing = 1000
+
 // takeOutgoing returns one with n empty messages.
 func takeOutgoing(n int) *outgoing {
 	x := outgoings.Get().(*outgoing)
@@ -121,6 +124,9 @@ func takeOutgoing(n int) *outgoing {
 }
 
 func (x *outgoing) free() {
+	if cap(x.msgs) > keptOutgoing {
+		return
+	}
 	clear(x.msgs)
 	x.msgs = x.msgs[:0]
 	outgoings.Put(x)

@@ -259,7 +259,8 @@ type Store interface {
 }
 
 // TxEnqueuer is implemented by a store that can enqueue inside a transaction of
-// the application's: the messages are there exactly when it commits.
+// the application's: the messages are there exactly when it commits. It keeps msgs no longer
+// than any other method: they are used again before the commit.
 type TxEnqueuer interface {
 	EnqueueTx(ctx context.Context, tx any, queue string, msgs []Message) error
 }
@@ -288,7 +289,7 @@ type Inlet interface {
 	Send(ctx context.Context, id ID, body []byte, contentType string, now int64) (Receipt, error)
 	// Sent is the number of messages that this inlet has accepted.
 	Sent() int64
-	// Gone reports whether the queue was deleted.
+	// Gone reports whether the queue was deleted, or the store closed.
 	Gone() bool
 }
 

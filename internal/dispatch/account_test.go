@@ -139,6 +139,26 @@ func TestBacklogIsWhatRemains(t *testing.T) {
 	})
 }
 
+// The figures that came with the lease still have those that were buried since.
+func TestBacklogIsWithoutTheBuried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backlogs := make(chan store.Stats, 1)
+		r := newRig(t, func(_ context.Context, b *Batch) error { backlogs <- b.Backlog; return nil }, local,
+			with(func(s *Settings) { s.MaxRetries = 0 }))
+		r.send(3)
+		_, err := r.store.Lease(t.Context(), "q", store.Claim{Max: 3, Visibility: time.Second}, nil)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second) // it crashed: they are spent
+		r.send(9)
+		r.Start(t.Context())
+		synctest.Wait()
+		st := <-backlogs
+		assert.Equal(t, []int{7}, r.seen.sizes(), "with the three it was full")
+		assert.EqualValues(t, 2, st.Messages)
+		assert.EqualValues(t, 2*len("body"), st.Bytes)
+	})
+}
+
 func TestBacklogKnowsAnOlderMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, succeed)

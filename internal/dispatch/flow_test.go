@@ -215,6 +215,20 @@ func TestLateFiguresAreNoArrivals(t *testing.T) {
 	})
 }
 
+// Figures that come with the acknowledgement are without the batch, which counts as gone
+// already then: else its arrivals would be those of the next.
+func TestArrivalsAreCountedWithTheirBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, succeed, local)
+		for n := int64(10); n <= 30; n += 10 {
+			r.send(10)
+			synctest.Wait()
+			assert.Equal(t, flow{left: n, known: n}, r.flowNow())
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 // A settlement is under way until it has succeeded or failed.
 func TestNothingLeavesForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,6 +86,9 @@ func start(t tester, h handleFunc, adjust ...func(*Config)) *rig {
 // with adjusts the settings that a rig begins with.
 func with(f func(*Settings)) func(*Config) { return func(c *Config) { f(&c.Settings) } }
 
+// local takes the spy away: the engine meets a store in its process, which has outlets.
+func local(c *Config) { c.Store = c.Store.(*spy).Store }
+
 // change adjusts the settings of an engine that runs.
 func (r *rig) change(f func(*Settings)) {
 	r.mu.Lock()

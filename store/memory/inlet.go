@@ -40,7 +40,7 @@ func (s *Store) Inlet(name string) (store.Inlet, error) {
 	return &inlet{record: r}, nil
 }
 
-// Gone reports whether the queue was deleted.
+// Gone reports whether the queue was deleted, or the store closed.
 func (in *inlet) Gone() bool {
 	_, err := in.record.used()
 	return err != nil

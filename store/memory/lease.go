@@ -85,12 +85,12 @@ func (q *queue) wants(c *store.Claim, began, now int64) (need, until int64, err 
 	if c.Wait >= 0 {
 		waitEnd = after(began, c.Wait)
 	}
-	switch n := q.ready(); {
+	switch n, paused := q.ready(), q.paused.Load(); {
 	case q.over != nil:
 		return 0, 0, q.over
-	case q.paused && c.Wait == 0:
+	case paused && c.Wait == 0:
 		return 0, 0, store.ErrPaused
-	case q.paused:
+	case paused:
 		return never, waitEnd, nil
 	case n >= int64(c.Min):
 		return 0, 0, nil

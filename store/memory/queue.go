@@ -30,6 +30,7 @@ type queue struct {
 	inlets  atomic.Pointer[[]shard] // nil before the first send
 	crowded atomic.Bool             // senders meet: see shard
 	unarmed atomic.Bool             // no fresh message, so no expiry, was pending when last looked at
+	paused  atomic.Bool             // in force before anybody can read of it, so not behind mu
 	wake    atomic.Int64            // the number of messages from which a sender must signal; never: nobody waits
 
 	_ [64]byte
@@ -43,8 +44,7 @@ type queue struct {
 	mu        sync.Mutex
 	over      error  // why the queue is no more
 	revision  uint64 // of the record that it goes by
-	paused    bool
-	retention int64 // zero: for ever
+	retention int64  // zero: for ever
 
 	lanes    []lane
 	slab     slab
@@ -74,7 +74,8 @@ func newQueue(s *Store, rec *store.Queue, seq uint64) *queue {
 	q.slab.arena, q.dropped.arena = &q.arena, &q.arena
 	q.wake.Store(never)
 	q.unarmed.Store(true)
-	q.revision, q.paused, q.retention = rec.Revision, rec.Paused, max(int64(rec.Retention), 0)
+	q.revision, q.retention = rec.Revision, max(int64(rec.Retention), 0)
+	q.paused.Store(rec.Paused)
 	return q
 }
 
@@ -119,13 +120,13 @@ func (q *queue) gone(n, b int64) {
 
 // configure applies a changed record, unless it knows a newer one: it may take long, so
 // the store's lock is not held.
-func (q *queue) configure(revision uint64, paused bool, retention time.Duration) {
+func (q *queue) configure(revision uint64, retention time.Duration) {
 	now := q.lock()
 	defer q.unlock()
 	if q.over != nil || revision <= q.revision {
 		return
 	}
-	q.revision, q.paused = revision, paused
+	q.revision = revision
 	for _, w := range q.waiters {
 		w.signal() // to look again
 	}

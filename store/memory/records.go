@@ -83,12 +83,13 @@ func (s *Store) PutQueue(ctx context.Context, rec store.Queue) (store.Queue, err
 	}
 	kept, q, err := s.put(rec)
 	if q != nil {
-		q.configure(kept.Revision, kept.Paused, kept.Retention)
+		q.configure(kept.Revision, kept.Retention)
 	}
 	return kept, err
 }
 
-// put is PutQueue without its effect on the queue, which it returns if there is one.
+// put is PutQueue without its effect on the queue, which it returns if there is one, but for
+// the pause.
 func (s *Store) put(rec store.Queue) (kept store.Queue, q *queue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +110,11 @@ func (s *Store) put(rec store.Queue) (kept store.Queue, q *queue, err error) {
 	rec.Deleted = false
 	rec.Settings = bytes.Clone(rec.Settings)
 	s.keep(r, rec)
+	if q = r.made.Load(); q != nil {
+		q.paused.Store(rec.Paused)
+	}
 	s.announce()
-	return snapshot(r.Queue), r.made.Load(), nil
+	return snapshot(r.Queue), q, nil
 }
 
 // create adds the record of a new queue, in the place of a tombstone unless that is

@@ -141,7 +141,7 @@ func TestPeekErrors(t *testing.T) {
 		_, err := b.Peek(t.Context(), "q", limit)
 		assert.ErrorIs(t, err, inproq.ErrInvalidConfig)
 	}
-	for _, ref := range []string{"x", "p.", "p.ä", "p.!!!", "AAAA"} {
+	for _, ref := range []string{"x", "p.", "p.ä", "p.!!!", "p.AA\nAA", "AAAA"} {
 		_, err := b.PeekAfter(t.Context(), "q", ref, 1)
 		assert.ErrorIs(t, err, inproq.ErrInvalidConfig, ref)
 	}

@@ -129,7 +129,7 @@ func formatRef(l store.Lease) string {
 
 func parseRef(ref string) (store.Lease, bool) {
 	text, ok := strings.CutPrefix(ref, refPrefix)
-	if !ok {
+	if !ok || strings.ContainsAny(text, "\r\n") { // which the decoder skips
 		return "", false
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -86,7 +86,7 @@ func TestPullSettleOfForgedLeases(t *testing.T) {
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(ref, "p."))
 		require.NoError(t, err)
 		forged := leasetoken.NewCodec(nil).Encode(&leasetoken.Token{Lease: string(raw), Attempts: 1, Units: 1})
-		bad := []string{"", "x", ref, strings.TrimPrefix(ref, "p."), foreign, string(tampered), good + "A", good[1:], forged, strings.Repeat("A", 2<<20)}
+		bad := []string{"", "x", ref, strings.TrimPrefix(ref, "p."), foreign, string(tampered), good + "A", good + "\n", good[1:], forged, strings.Repeat("A", 2<<20)}
 
 		got := r.settle(inproq.SettleRequest{Acks: append(bad, good)})
 		assert.Equal(t, 1, got.Acked)

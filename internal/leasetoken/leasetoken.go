@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"math"
+	"strings"
 )
 
 // A Token is what a lease id says.
@@ -91,6 +92,9 @@ func (c *Codec) sum(b []byte) []byte {
 func (c *Codec) Decode(s string) (t Token, ok bool) {
 	if len(s) > maxSize {
 		return Token{}, false
+	}
+	if strings.ContainsAny(s, "\r\n") {
+		return Token{}, false // which the decoder skips; but a token has one text
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) < macSize {

@@ -90,6 +90,7 @@ func FuzzDecode(f *testing.F) {
 	key := make([]byte, 32)
 	c := NewCodec(key)
 	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1}))
+	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1}) + "\r\n")
 	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1, Headers: []byte{1}, HeadersKnown: true}))
 	f.Fuzz(func(t *testing.T, s string) {
 		if x, ok := c.Decode(s); ok {

@@ -10,25 +10,13 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// sendPolicy is what the queue's record says about sends, as far as it is known.
+// sendPolicy is what the queue's record says about sends, as far as it is known. If the
+// queue was deleted and the name taken anew, the old one's policy does not hold; a plain
+// send, which does not go by the name, notices that by itself.
 func (ep *endpoint) sendPolicy(ctx context.Context) *policy {
-	if p := ep.currentPolicy(); p != nil {
-		return p
-	}
-	return ep.renewedPolicy(ctx)
-}
-
-// freshPolicy is the same for what is sent by the queue's name: if the queue was deleted
-// and the name taken anew, the old one's policy does not hold for it. (A plain send
-// notices that by itself.)
-func (ep *endpoint) freshPolicy(ctx context.Context) *policy {
 	if p := ep.currentPolicy(); p != nil && (ep.broker.local == nil || p.inlet != nil && !p.inlet.Gone()) {
 		return p
 	}
-	return ep.renewedPolicy(ctx)
-}
-
-func (ep *endpoint) renewedPolicy(ctx context.Context) *policy {
 	// Deleted. Perhaps the name was taken anew, by another broker.
 	_ = ep.refresh(ctx) // the store will say it again
 	if p := ep.currentPolicy(); p != nil {

@@ -104,9 +104,9 @@ func (q *Queue[T]) Send(ctx context.Context, body T, opts ...SendOption) (res Se
 // send is Send. Its result is written in place: copying it up would cost as much
 // as storing the message.
 func (q *Queue[T]) send(ctx context.Context, tx any, body T, opts []SendOption, res *SendResult) error {
-	p := q.ep.sendPolicy(ctx)
-	if len(opts) > 0 || tx != nil || p.inlet == nil || p.delay > 0 {
-		return q.sendBy(ctx, q.ep.freshPolicy(ctx), tx, body, opts, res)
+	p := q.ep.currentPolicy()
+	if len(opts) > 0 || tx != nil || p == nil || p.inlet == nil || p.delay > 0 {
+		return q.sendBy(ctx, q.ep.sendPolicy(ctx), tx, body, opts, res)
 	}
 	err := q.sendPlain(ctx, p, body, res)
 	if err != nil && errors.Is(err, ErrQueueNotFound) && q.ep.refresh(ctx) == nil {

@@ -52,7 +52,7 @@ func (q *Queue[T]) sendBatch(ctx context.Context, tx any, reqs []MessageSendRequ
 	if err := b.limits.checkCount(len(reqs), b.guarantee.AtomicSend); err != nil {
 		return res, q.wrap(err)
 	}
-	p, common := q.ep.freshPolicy(ctx), mannerOf(opts)
+	p, common := q.ep.sendPolicy(ctx), mannerOf(opts)
 	if err := b.limits.checkDelay(common.delay); err != nil {
 		return res, q.wrap(withCode(10202, err))
 	}

@@ -89,8 +89,7 @@ type Engine struct {
 	cancel context.CancelCauseFunc // of work
 
 	mu        sync.Mutex
-	settings  Settings
-	current   *Settings // a copy that does not change, and the hurry applied
+	settings  *Settings // replaced, not changed: batches go by those that they began with
 	phase     phase
 	hurried   bool            // batches do not wait to be full
 	held      int             // calls of Hold that have not been released
@@ -122,8 +121,8 @@ func New(cfg Config) *Engine {
 		cfg:       cfg,
 		guarantee: cfg.Store.Guarantee(),
 		log:       log,
-		settings:  cfg.Settings,
 	}
+	e.settings = &e.cfg.Settings
 	e.local, _ = cfg.Store.(store.Local)
 	e.life, e.watch.ring, e.beat.ring = e.fillAndRun, e.onWatch, e.onBeat
 	return e
@@ -142,7 +141,6 @@ func (e *Engine) Start(ctx context.Context) {
 	e.fetch, e.interrupt = context.WithCancel(e.base)
 	e.scaler = autoscale.New(time.Now())
 	e.phase = running
-	e.renew()
 	e.fillIfFree()
 }
 
@@ -150,19 +148,12 @@ func (e *Engine) Start(ctx context.Context) {
 func (e *Engine) Update(s Settings) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.settings = s
-	e.renew()
-	e.disturb()
-	e.fillIfFree() // the ceiling may have risen
-}
-
-// renew makes the copy of the settings that batches go by. The caller holds mu.
-func (e *Engine) renew() {
-	s := e.settings
 	if e.hurried {
 		s.BatchTimeout = 0
 	}
-	e.current = &s
+	e.settings = &s
+	e.disturb()
+	e.fillIfFree() // the ceiling may have risen
 }
 
 // Hold stops deliveries and returns when every message that was leased and that
@@ -190,7 +181,9 @@ func (e *Engine) Hurry() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hurried = true
-	e.renew()
+	s := *e.settings
+	s.BatchTimeout = 0
+	e.settings = &s
 	e.disturb()
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) turn() *scratch {
 		return nil
 	}
 	x := newScratch()
-	x.settings, x.fetch, x.drain = e.current, e.fetch, e.phase == draining
+	x.settings, x.fetch, x.drain = e.settings, e.fetch, e.phase == draining
 	return x
 }
 

@@ -63,7 +63,7 @@ func TestObserverIsToldOfWhatIsOverdue(t *testing.T) {
 		r := newRig(t, takes(time.Minute), watchedBy(w), with(func(s *Settings) { s.BatchSize, s.MaxRetries = 1, 0 }))
 		pull := func(hold time.Duration) {
 			r.send(1)
-			b, err := r.Pull(t.Context(), &r.settings, store.Claim{Max: 1, Visibility: 30 * time.Second})
+			b, err := r.Pull(t.Context(), r.settings, store.Claim{Max: 1, Visibility: 30 * time.Second})
 			require.NoError(t, err)
 			b.AckAll()
 			time.Sleep(hold)

@@ -92,7 +92,7 @@ func local(c *Config) { c.Store = c.Store.(*spy).Store }
 // change adjusts the settings of an engine that runs.
 func (r *rig) change(f func(*Settings)) {
 	r.mu.Lock()
-	s := r.settings
+	s := *r.settings
 	r.mu.Unlock()
 	f(&s)
 	r.Update(s)

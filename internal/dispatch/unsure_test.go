@@ -72,7 +72,7 @@ func TestLostAnswerIsToldAsUnsure(t *testing.T) {
 			return r.Observer.(*watcher).all()
 		},
 		"of a pull": func(r *rig) []Happening {
-			b, err := r.Pull(r.t.Context(), &r.settings, store.Claim{Max: 10, Visibility: time.Hour})
+			b, err := r.Pull(r.t.Context(), r.settings, store.Claim{Max: 10, Visibility: time.Hour})
 			require.NoError(r.t, err)
 			b.AckAll()
 			tally, lost, err := b.Settle(r.t.Context())
@@ -86,7 +86,7 @@ func TestLostAnswerIsToldAsUnsure(t *testing.T) {
 			require.NoError(r.t, err)
 			require.Len(r.t, found, 1)
 			decided := []Decision{{Holding: Holding{Delivery: found[0], Units: 1}}} // to be acknowledged
-			tally, _, err := r.SettleHeld(r.t.Context(), &r.settings, decided)
+			tally, _, err := r.SettleHeld(r.t.Context(), r.settings, decided)
 			require.NoError(r.t, err)
 			assert.Equal(r.t, Tally{Lost: 1}, tally)
 			return r.Observer.(*watcher).all()
@@ -151,7 +151,7 @@ func TestDeadLetterQueueOfADeletedQueue(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, succeed, with(func(s *Settings) { s.MaxRetries, s.DeadLetterQueue = 0, "dead" }))
 				r.send(1)
-				b, err := r.Pull(t.Context(), &r.settings, store.Claim{Max: 1, Visibility: time.Hour})
+				b, err := r.Pull(t.Context(), r.settings, store.Claim{Max: 1, Visibility: time.Hour})
 				require.NoError(t, err)
 				b.RetryAll(settlement.Retry{Cause: errors.New("refused")})
 				if deleted {

@@ -51,7 +51,6 @@ import (
 // Store is a [store.Store] in memory. Make one with New.
 type Store struct {
 	epoch  time.Time // with a monotonic reading; now counts from here
-	wall   time.Time // the same without
 	unix   int64     // the same in nanoseconds since 1970
 	shards int       // ingress shards of a queue
 
@@ -78,7 +77,6 @@ func New() *Store {
 	procs := uint(runtime.GOMAXPROCS(0))
 	return &Store{
 		epoch: now,
-		wall:  now.Round(0),
 		unix:  now.UnixNano(),
 		// Two cores are served best by two shards; beyond eight, draining them
 		// costs more than contention does.
@@ -117,7 +115,7 @@ func (s *Store) Close() error {
 func (s *Store) now() int64 { return int64(time.Since(s.epoch)) }
 
 // time turns a reading of now into a time.
-func (s *Store) time(now int64) time.Time { return s.wall.Add(time.Duration(now)) }
+func (s *Store) time(now int64) time.Time { return time.Unix(0, s.unix+now) }
 
 // A dial turns readings of now into times, most of them of the same second: it divides
 // once.

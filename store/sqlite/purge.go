@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+)
+
+// Purge deletes what is ready and delayed.
+func (s *Store) Purge(ctx context.Context, name string) error {
+	q, err := s.queue(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.submit(ctx, &purge{q: q})
+}
+
+// A purge is one call of Purge. In its group it comes before all that adds or settles.
+type purge struct {
+	opHead
+	q    *queue
+	next int64 // messages from here on were sent after it
+}
+
+func (o *purge) plan(g *group) error {
+	c, err := g.change(o.q)
+	if err != nil {
+		return err
+	}
+	c.cut()
+	o.next = o.q.next
+	var held []int64
+	size := int64(0)
+	o.q.mu.Lock()
+	for seq, it := range o.q.out {
+		if it.state == leased {
+			held = append(held, seq)
+			size += it.size
+		}
+	}
+	o.q.mu.Unlock()
+	c.messages, c.bytes, c.dirty = int64(len(held)), size, true
+	c.removed = c.removed[:0]
+	if len(held) == 0 {
+		return g.c.exec(o.q.sql().clear) // which is quicker than any condition
+	}
+	slices.Sort(held)
+	from := int64(0)
+	for _, seq := range append(held, o.next) {
+		if seq > from {
+			if err := g.c.exec(o.q.sql().remove, from, seq-1); err != nil {
+				return err
+			}
+		}
+		from = seq + 1
+	}
+	return nil
+}
+
+func (o *purge) undo()  {}
+func (o *purge) abort() {}
+
+func (o *purge) apply(*group) {
+	q := o.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.out {
+		if it.state == ready {
+			q.forget(it)
+		}
+	}
+	q.ready, q.waits = fifo{}, delays{popped: q.waits.popped}
+	q.delayed, q.fresh, q.cursor = 0, 0, o.next
+	q.oldest = 0
+}

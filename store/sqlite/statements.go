@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The columns of a message as deliveries are made of them, see message.
+const columns = "seq, sent, content_type, id, body, headers, due, attempts, since"
+
+// statements are those of one queue.
+type statements struct {
+	// What leases and Peek read.
+	fresh      string // from seq, before seq, limit
+	one        string // seq
+	ready      string // after seq, now, limit
+	delayed    string // bucket, after seq, now, limit
+	later      string // after bucket, now, limit
+	buckets    string
+	due        string // bucket
+	oldest     string
+	old        string // since
+	nextOld    string // after since
+	head       string // from seq, limit
+	since      string // from seq: what was added with a due
+	count      string
+	countFrom  string // from seq
+	countFresh string // from seq
+	named      string // seq
+
+	// What settlements write.
+	attempt  string // attempts, seq
+	explicit string // due, attempts, seq
+	remove   string // from seq, to seq
+	clear    string
+	drop     string
+	inserts  [3]insertion
+}
+
+// insertion is an INSERT of some messages.
+type insertion struct {
+	rows  int
+	plain string // no headers, no delay, one content type: first seq, sent, content type, then id and body of each
+	full  string // any: the columns of each
+}
+
+// insertions are by how many rows they have: the work of SQLite's for a statement is
+// shared by its rows.
+var insertRows = [3]int{100, 16, 1}
+
+func newStatements(table string) *statements {
+	t := quote(table)
+	from := "SELECT " + columns + " FROM " + t
+	in := fmt.Sprintf("due/%d", int64(bucket))
+	index := t + " INDEXED BY " + quote(table+"_due")
+	s := &statements{
+		fresh:   from + " WHERE seq >= ? AND seq < ? AND due IS NULL ORDER BY seq LIMIT ?",
+		one:     from + " WHERE seq = ?",
+		ready:   from + " WHERE seq > ? AND (due IS NULL OR due <= ?) ORDER BY seq LIMIT ?",
+		delayed: "SELECT " + columns + " FROM " + index + " WHERE due IS NOT NULL AND " + in + " = ? AND seq > ? AND due > ? ORDER BY " + in + ", seq LIMIT ?",
+		later:   "SELECT " + columns + " FROM " + index + " WHERE due IS NOT NULL AND " + in + " > ? AND due > ? ORDER BY " + in + ", seq LIMIT ?",
+		buckets: "SELECT " + in + ", count(*) FROM " + index + " WHERE due IS NOT NULL GROUP BY " + in,
+		due:     "SELECT seq, due FROM " + index + " WHERE due IS NOT NULL AND " + in + " = ?",
+		oldest: "SELECT (SELECT sent FROM " + t + " WHERE since IS NULL ORDER BY seq LIMIT 1), " +
+			"(SELECT min(sent) FROM " + t + " WHERE since IS NOT NULL)",
+		old:        "SELECT seq, since, due, length(body) FROM " + t + " WHERE since IS NOT NULL AND since <= ? ORDER BY since",
+		nextOld:    "SELECT since FROM " + t + " WHERE since IS NOT NULL AND since > ? ORDER BY since LIMIT 1",
+		head:       "SELECT seq, sent, due, length(body) FROM " + t + " WHERE since IS NULL AND seq >= ? ORDER BY seq LIMIT ?",
+		since:      "SELECT seq, due FROM " + t + " WHERE seq >= ? AND due IS NOT NULL",
+		count:      "SELECT count(*), coalesce(sum(length(body)), 0) FROM " + t,
+		countFrom:  "SELECT count(*) FROM " + t + " WHERE seq >= ?",
+		countFresh: "SELECT count(*) FROM " + t + " WHERE due IS NULL AND seq >= ?",
+		named:      "SELECT id, sent, since, due, length(body) FROM " + t + " WHERE seq = ?",
+
+		attempt:  "UPDATE " + t + " SET attempts = ? WHERE seq = ?",
+		explicit: "UPDATE " + t + " SET due = ?, attempts = ? WHERE seq = ?",
+		remove:   "DELETE FROM " + t + " WHERE seq BETWEEN ? AND ?",
+		clear:    "DELETE FROM " + t,
+		drop:     "DROP TABLE " + t,
+	}
+	for i, n := range insertRows {
+		s.inserts[i] = insertion{n, plainInsert(t, n), fullInsert(t, n)}
+	}
+	return s
+}
+
+// moving moves a message from another table to this: seq there, seq here, new headers or
+// NULL, whether these replace the old ones, and since or NULL.
+func moving(from, to *queue) string {
+	return "INSERT INTO " + quote(to.table) + " (seq, sent, content_type, id, body, headers, since) " +
+		"SELECT ?2, sent, content_type, id, body, CASE WHEN ?4 THEN ?3 ELSE headers END, coalesce(?5, since, sent) FROM " +
+		quote(from.table) + " WHERE seq = ?1"
+}
+
+// plainInsert numbers the parameters that all rows share; the others follow, and have no
+// number, because SQLite looks numbers up one by one.
+func plainInsert(t string, n int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + t + " (seq, sent, content_type, id, body) VALUES (?1, ?2, ?3, ?, ?)")
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, ", (?1+%d, ?2, ?3, ?, ?)", i)
+	}
+	return b.String()
+}
+
+func fullInsert(t string, n int) string {
+	const row = "(?, ?, ?, ?, ?, ?, ?)"
+	return "INSERT INTO " + t + " (seq, sent, content_type, id, body, headers, due) VALUES " + row + strings.Repeat(", "+row, n-1)
+}

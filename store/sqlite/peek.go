@@ -10,18 +10,20 @@ import (
 )
 
 // A reference names a message that is not leased, and the place where Peek found it: ready
-// messages come first, in the order of seq, then delayed ones, by bucket and seq.
+// messages come first, in the order of seq, then delayed ones, by bucket and seq. Which are
+// ready is decided at the first page: one that becomes so later is among the delayed still.
 type reference struct {
 	kind byte
 	seq  int64
 	due  int64   // of a delayed one
+	asOf int64   // the time of the first page
 	id   [8]byte // the random half of the message's ID
 }
 
 const (
 	refReady      = 'r'
 	refDelayed    = 'd'
-	referenceSize = 1 + 8 + 8 + 8
+	referenceSize = 1 + 8 + 8 + 8 + 8
 )
 
 func (r *reference) String() string {
@@ -29,6 +31,7 @@ func (r *reference) String() string {
 	b = append(b, r.kind)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.seq))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.due))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.asOf))
 	return string(append(b, r.id[:]...))
 }
 
@@ -38,8 +41,9 @@ func parseReference(l store.Lease) (r reference, ok bool) {
 	}
 	b := []byte(l)
 	r.kind = b[0]
-	r.seq, r.due = int64(binary.BigEndian.Uint64(b[1:])), int64(binary.BigEndian.Uint64(b[9:]))
-	copy(r.id[:], b[17:])
+	number := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
+	r.seq, r.due, r.asOf = number(1), number(9), number(17)
+	copy(r.id[:], b[25:])
 	return r, true
 }
 
@@ -60,8 +64,9 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 	}
 	at, ok := parseReference(after)
 	if !ok {
-		at = reference{kind: refReady}
+		at = reference{kind: refReady, asOf: now}
 	}
+	p.asOf = at.asOf
 	if err := s.read(func(r *conn) error { return p.read(r, at) }); err != nil {
 		return nil, err
 	}
@@ -72,6 +77,7 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 type peeking struct {
 	q     *queue
 	now   int64
+	asOf  int64
 	limit int
 	seen  int64
 	kept  int64 // retention
@@ -83,7 +89,7 @@ func (p *peeking) read(r *conn, at reference) error {
 	if at.kind == refReady {
 		if p.ready {
 			err := p.pages(at.seq, func(seq int64, limit int, each func([]driver.Value) bool) error {
-				return r.query(p.q.sql().ready, []driver.Value{seq, p.now, int64(limit)}, each)
+				return r.query(p.q.sql().ready, []driver.Value{seq, p.asOf, int64(limit)}, each)
 			}, r, refReady)
 			if err != nil {
 				return err
@@ -93,7 +99,7 @@ func (p *peeking) read(r *conn, at reference) error {
 	}
 	b := bucketOf(at.due)
 	err := p.pages(at.seq, func(seq int64, limit int, each func([]driver.Value) bool) error {
-		return r.query(p.q.sql().delayed, []driver.Value{b, seq, p.now, int64(limit)}, each)
+		return r.query(p.q.sql().delayed, []driver.Value{b, seq, p.asOf, int64(limit)}, each)
 	}, r, refDelayed)
 	if err != nil {
 		return err
@@ -101,7 +107,7 @@ func (p *peeking) read(r *conn, at reference) error {
 	if len(p.found) >= p.limit {
 		return nil
 	}
-	return r.query(p.q.sql().later, []driver.Value{b, p.now, int64(p.limit - len(p.found))}, func(row []driver.Value) bool {
+	return r.query(p.q.sql().later, []driver.Value{b, p.asOf, int64(p.limit - len(p.found))}, func(row []driver.Value) bool {
 		p.show(r, row, refDelayed)
 		return true
 	})
@@ -143,7 +149,7 @@ func (p *peeking) show(r *conn, row []driver.Value, kind byte) {
 	if held {
 		return
 	}
-	ref := reference{kind: kind, seq: m.seq, due: m.due}
+	ref := reference{kind: kind, seq: m.seq, due: m.due, asOf: p.asOf}
 	copy(ref.id[:], m.ID[8:])
 	m.Lease = store.Lease(ref.String())
 	p.found = append(p.found, m.Delivery)

@@ -30,7 +30,8 @@ type opHead struct {
 	done  chan error
 	since time.Time // it was submitted then
 	quick bool      // it need not wait for the disk
-	size  int       // bytes it writes, about
+	rows  int       // it writes, about
+	size  int       // bytes of them
 
 	answer error // of an op that cannot be done, in a group that is written
 }
@@ -38,12 +39,16 @@ type opHead struct {
 func (h *opHead) head() *opHead { return h }
 
 const (
-	// A group takes no more than that, so that the first in it does not wait for too many
-	// others.
-	maxGroupOps   = 4096
-	maxGroupBytes = 4 << 20
+	// A group takes no more rows and bytes than that, about a millisecond's work: what comes next is
+	// written while the disk is at it, and who needs no disk does not wait for many others.
+	maxGroupRows  = 512
+	maxGroupBytes = 1 << 20
 
-	// cohort is how long the committer waits for those whom it has just released to come
+	// manyRows are worth writing while the disk is at it; fewer wait for those whom the disk is about to
+	// release.
+	manyRows = 256
+
+	// cohort is how long the committer waits for those who have just been released to come
 	// again. Without that two cohorts form, each of which waits for the disk while
 	// the other is on its way, and a wait for the disk serves half as many.
 	cohort = 60 * time.Microsecond
@@ -76,12 +81,32 @@ func (s *Store) submit(ctx context.Context, o op) error {
 	return <-h.done
 }
 
-// start sees to it that there is a committer. The caller holds mu.
+// start sees to it that there is a committer, if there is something to do. The caller holds mu.
 func (s *Store) start() {
-	if !s.running {
+	if !s.running && s.due() {
 		s.running = true
 		s.work.Go(s.commit)
 	}
+}
+
+// due reports whether there is something to write now. While the disk is at it, it is best
+// to wait for those whom it will release, so that one more wait serves all of them; but not with so much
+// work that the disk would wait for us, and not with what needs no disk. The caller holds mu.
+func (s *Store) due() bool {
+	if len(s.pending) == 0 {
+		return s.foreign && !s.closed.Load()
+	}
+	if !s.confirming {
+		return true
+	}
+	rows := 0
+	for _, o := range s.pending {
+		h := o.head()
+		if rows += h.rows; h.quick || rows >= manyRows {
+			return true
+		}
+	}
+	return false
 }
 
 // withdraw takes an op back, unless its transaction has begun.
@@ -99,10 +124,9 @@ func (s *Store) withdraw(o op) bool {
 
 // commit is the committer: it writes until nothing is pending.
 func (s *Store) commit() {
-	released := 0
 	for s.more() {
-		s.gather(released)
-		released = s.round()
+		s.gather()
+		s.round()
 	}
 }
 
@@ -110,89 +134,60 @@ func (s *Store) commit() {
 func (s *Store) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running = len(s.pending) > 0 || s.foreign && !s.closed.Load()
+	s.running = s.due()
 	return s.running
 }
 
-// gather waits a moment for as many ops as there were last time. It yields the processor
+// gather waits a moment for as many ops as were released. It yields the processor
 // rather than sleep, because the system wakes a sleeper after a millisecond; one caller alone
 // is not waited for.
-func (s *Store) gather(n int) {
-	if n < 2 {
-		return
-	}
-	for start := time.Now(); time.Since(start) < cohort; runtime.Gosched() {
+func (s *Store) gather() {
+	for start := time.Now(); ; runtime.Gosched() {
 		s.mu.Lock()
-		enough := len(s.pending) >= n
+		over := s.released < 2 || len(s.pending) >= s.released || time.Since(start) >= cohort
+		if over {
+			s.released = 0
+		}
 		s.mu.Unlock()
-		if enough {
+		if over {
 			return
 		}
 	}
 }
 
-// round writes one group. It returns how many callers that has released.
-func (s *Store) round() int {
+// round writes one group.
+func (s *Store) round() {
 	s.wal.hold()
 	defer s.wal.release()
 	if err := s.usable(); err != nil {
-		return s.refuse(err)
-	}
-	quick := s.allQuick()
-	if err := s.synchronous(quick); err != nil {
-		return s.refuse(err)
+		s.refuse(err)
+		return
 	}
 	if err := s.begin(); err != nil {
-		return s.refuse(err)
+		s.refuse(err)
+		return
 	}
 	if err := s.absorb(); err != nil {
-		return s.refuse(errors.Join(err, s.w.exec("ROLLBACK")))
+		s.refuse(errors.Join(err, s.w.exec("ROLLBACK")))
+		return
 	}
-	g := &group{s: s, c: s.w, now: s.now(), ops: s.takeGroup(quick)}
+	g := &group{s: s, c: s.w, now: s.now(), ops: s.takeGroup()}
 	err := g.write()
 	if err == nil {
 		err = s.w.exec("COMMIT")
 	}
 	if err != nil {
-		return s.rollback(g, err)
+		s.rollback(g, err)
+		return
 	}
-	g.finish()
+	s.confirm(g.finish())
 	s.wal.grown(s, g)
-	return len(g.ops)
 }
 
 func (s *Store) usable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.broken
-}
-
-// allQuick reports whether nothing that is pending needs the disk to confirm it.
-func (s *Store) allQuick() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, o := range s.pending {
-		if !o.head().quick {
-			return false
-		}
-	}
-	return true
-}
-
-// synchronous says whether the next commit waits for the disk.
-func (s *Store) synchronous(quick bool) error {
-	if quick == s.quick {
-		return nil
-	}
-	mode := "PRAGMA synchronous=FULL"
-	if quick {
-		mode = "PRAGMA synchronous=NORMAL"
-	}
-	if err := s.w.run(mode); err != nil {
-		return err
-	}
-	s.quick = quick
-	return nil
 }
 
 // begin starts a transaction. While another one holds the file it tries again, after a
@@ -246,26 +241,38 @@ func (s *Store) giveUp(err error) bool {
 	return more
 }
 
-// takeGroup takes the ops of a group. In one that does not wait for the disk, only those that need not.
-func (s *Store) takeGroup(quick bool) []op {
+// takeGroup takes the ops of a group. While the disk is at it, and there is little to write, those are only
+// the ones that need no disk.
+func (s *Store) takeGroup() []op {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, size := 0, 0
-	for ; n < len(s.pending) && n < maxGroupOps && size < maxGroupBytes; n++ {
-		h := s.pending[n].head()
-		if quick && !h.quick || s.careful > 0 && n > 0 {
-			break
+	total := 0
+	for _, o := range s.pending {
+		total += o.head().rows
+	}
+	quick := s.confirming && total < manyRows
+	var ops []op
+	rows, size := 0, 0
+	left := s.pending[:0]
+	for _, o := range s.pending {
+		h := o.head()
+		full := rows >= maxGroupRows || size >= maxGroupBytes || s.careful > 0 && len(ops) > 0
+		if full || quick && !h.quick {
+			left = append(left, o)
+			continue
 		}
+		ops = append(ops, o)
+		rows += h.rows
 		size += h.size
 	}
+	clear(s.pending[len(left):])
+	s.pending = left
 	s.careful = max(s.careful-1, 0)
-	ops := slices.Clone(s.pending[:n])
-	s.pending = slices.Delete(s.pending, 0, n)
 	return ops
 }
 
 // refuse fails everything that is pending.
-func (s *Store) refuse(err error) int {
+func (s *Store) refuse(err error) {
 	s.note(err)
 	s.mu.Lock()
 	ops := s.pending
@@ -275,12 +282,11 @@ func (s *Store) refuse(err error) int {
 		o.abort()
 		o.head().done <- err
 	}
-	return len(ops)
 }
 
 // rollback undoes a group that failed. What an op of several has done wrong is no affair of
 // the others: then each is tried by itself.
-func (s *Store) rollback(g *group, err error) int {
+func (s *Store) rollback(g *group, err error) {
 	// A failed COMMIT may have ended the transaction itself.
 	if undo := s.w.exec("ROLLBACK"); undo != nil && isFatal(undo) {
 		err = errors.Join(err, undo)
@@ -292,13 +298,12 @@ func (s *Store) rollback(g *group, err error) int {
 			o.abort()
 			o.head().done <- err
 		}
-		return len(g.ops)
+		return
 	}
 	s.mu.Lock()
 	s.pending = append(g.ops, s.pending...)
 	s.careful = len(g.ops)
 	s.mu.Unlock()
-	return 0
 }
 
 // note ends all writing if an error says that the file or the disk is not to be trusted. It

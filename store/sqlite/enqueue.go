@@ -16,6 +16,7 @@ func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) 
 		return store.Stats{}, err
 	}
 	o := &enqueue{q: q, msgs: msgs}
+	o.rows = len(msgs)
 	for i := range msgs {
 		o.size += len(msgs[i].Body) + len(msgs[i].Headers)
 	}

@@ -171,8 +171,9 @@ func (c *change) cut() {
 	c.q.mu.Unlock()
 }
 
-// finish brings memory up to date after the commit, and answers the callers.
-func (g *group) finish() {
+// finish brings memory up to date after the commit, and answers callers that need not wait for the
+// disk. It returns the ops of the others.
+func (g *group) finish() (unconfirmed []op) {
 	for _, c := range g.touched {
 		c.apply()
 	}
@@ -192,8 +193,13 @@ func (g *group) finish() {
 		c.q.mu.Unlock()
 	}
 	for _, o := range g.ops {
-		o.head().done <- o.head().answer
+		if h := o.head(); h.quick || h.answer != nil {
+			h.done <- h.answer
+		} else {
+			unconfirmed = append(unconfirmed, o)
+		}
 	}
+	return unconfirmed
 }
 
 func (c *change) apply() {

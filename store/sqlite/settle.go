@@ -15,6 +15,7 @@ func (s *Store) Settle(ctx context.Context, name string, outcomes []store.Outcom
 		return nil, err
 	}
 	o := &settle{q: q, outcomes: outcomes}
+	o.rows = len(outcomes)
 	o.quick = !slices.ContainsFunc(outcomes, func(o store.Outcome) bool { return o.Verb < store.Extend })
 	if err := s.submit(ctx, o); err != nil {
 		return nil, err

@@ -65,6 +65,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,9 @@ type Options struct {
 	// make, or with a file system of its own. Nil: modernc.org/sqlite. The path is then used
 	// for the lock alone.
 	Connector driver.Connector
+	// SyncLog waits until the disk has the write-ahead log, with a Connector whose files are not
+	// those beside path. Nil: fdatasync of the file at path + "-wal".
+	SyncLog func() error
 }
 
 const defaultBusyTimeout = 10 * time.Second
@@ -98,6 +102,8 @@ type Store struct {
 	log       *slog.Logger
 	busy      time.Duration // negative: without end
 	connector driver.Connector
+	syncLog   func() error
+	walFile   *os.File // the write-ahead log, for syncLog
 	lock      *flock.Flock
 	id        string    // of the file
 	epoch     time.Time // with a monotonic reading
@@ -113,11 +119,14 @@ type Store struct {
 	closed   atomic.Bool // changed under mu: nothing new is accepted
 	broken   error       // why nothing is written any more
 	onBroken func(error)
-	work     sync.WaitGroup // the committer, and a checkpoint
+	work     sync.WaitGroup // the committer, who waits for the disk, and a checkpoint
+
+	unconfirmed []op // committed; the disk has not said so yet
+	confirming  bool // somebody waits for it to
+	released    int  // callers, the last time that it has
 
 	// The committer's.
 	w       *conn
-	quick   bool  // synchronous is NORMAL
 	version int64 // data_version when it last looked
 	wal     checkpoints
 }
@@ -152,6 +161,7 @@ func Open(path string, opts Options) (*Store, error) {
 		log:       opts.Logger,
 		busy:      opts.BusyTimeout,
 		connector: opts.Connector,
+		syncLog:   opts.SyncLog,
 		lock:      flock.New(path + "-lock"),
 		epoch:     time.Now(),
 		readers:   newReaders(),
@@ -188,8 +198,8 @@ var writerSetup = []string{
 	"PRAGMA page_size=8192",
 	"PRAGMA busy_timeout=5000", // for the beginning: another connection may be about to end
 	"PRAGMA journal_mode=WAL",
-	"PRAGMA busy_timeout=0", // who waits, and how long, is decided in commit.go
-	"PRAGMA synchronous=FULL",
+	"PRAGMA busy_timeout=0",     // who waits, and how long, is decided in commit.go
+	"PRAGMA synchronous=NORMAL", // see confirm.go
 	"PRAGMA wal_autocheckpoint=0",
 	"PRAGMA cache_size=-65536",
 	"PRAGMA temp_store=MEMORY",
@@ -216,13 +226,22 @@ func (s *Store) open() (err error) {
 	if err := s.loadRecords(); err != nil {
 		return err
 	}
-	s.version, err = s.w.number("PRAGMA data_version")
-	return err
+	if s.version, err = s.w.number("PRAGMA data_version"); err != nil || s.syncLog != nil {
+		return err
+	}
+	if s.walFile, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
+		return err
+	}
+	s.syncLog = func() error { return dataSync(s.walFile) }
+	return nil
 }
 
 // release closes connections and gives the lock back.
 func (s *Store) release() (err error) {
 	err = errors.Join(s.readers.close(), s.wal.close())
+	if s.walFile != nil {
+		err = errors.Join(err, s.walFile.Close())
+	}
 	if s.w != nil {
 		err = errors.Join(err, explain(s.w.close())) // the last one: it makes a checkpoint and removes the log
 	}

@@ -1,0 +1,67 @@
+package sqlite
+
+import "os"
+
+// A commit of SQLite's does not wait for the disk here (synchronous=NORMAL): the store
+// does, by an fdatasync of the write-ahead log before any caller returns, which is
+// what synchronous=FULL would do. But so the connection is free meanwhile: the next group is written, and
+// leases are marked, while the disk is at it.
+//
+// What is in the log before is on the disk before, so nothing is there without what it is based on: a message can
+// be leased before its Send returns, but an Ack is never on the disk without it. Checkpoints wait for the disk
+// themselves, before they copy and after.
+
+// confirm has the disk confirm what ops have written, and then answers their callers.
+func (s *Store) confirm(ops []op) {
+	if len(ops) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unconfirmed = append(s.unconfirmed, ops...)
+	if !s.confirming {
+		s.confirming = true
+		s.work.Go(s.confirmAll)
+	}
+}
+
+// confirmAll answers callers until there is none left.
+func (s *Store) confirmAll() {
+	for {
+		s.mu.Lock()
+		ops := s.unconfirmed
+		s.unconfirmed = nil
+		if s.confirming = len(ops) > 0; !s.confirming {
+			s.start() // what has waited for this moment
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		err := s.usable()
+		if err == nil {
+			if err = s.syncLog(); err != nil {
+				err = explain(&os.PathError{Op: "fdatasync", Path: s.path + "-wal", Err: syncError{err}})
+				s.note(err)
+			}
+		}
+		s.mu.Lock()
+		s.released = len(ops) + len(s.pending)
+		s.mu.Unlock()
+		for _, o := range ops {
+			h := o.head()
+			if err == nil {
+				h.done <- h.answer
+			} else {
+				h.done <- err
+			}
+		}
+	}
+}
+
+// A syncError is what the system says when the disk has not confirmed a write.
+type syncError struct{ error }
+
+func (e syncError) Unwrap() error { return e.error }
+
+// Code is what SQLite would call it.
+func (syncError) Code() int { return codeIOErrFsync }

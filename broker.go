@@ -32,6 +32,7 @@ type Broker struct {
 	epoch     time.Time // with a monotonic reading
 	phase     atomic.Int32
 	events    hub
+	forget    func()   // of store.Reporter
 	journal   *journal // nil: Config.Journey is off
 
 	mu        sync.Mutex
@@ -90,12 +91,20 @@ func NewBroker(cfg Config) (*Broker, error) {
 	b.late, b.hurry = context.WithCancel(context.Background())
 	b.guarantee = b.store.Guarantee()
 	b.local, _ = b.store.(store.Local)
+	if r, ok := b.store.(store.Reporter); ok {
+		b.forget = r.OnFailure(b.storeFailed)
+	}
 	if cfg.Journey {
 		b.journal = newJournal()
 		b.events.tapInto(b.journal.note)
 	}
 	b.catalog = catalog{store: b.store, changed: b.audit, follow: b.follow, queues: make(map[string]*record)}
 	return b, nil
+}
+
+// storeFailed tells that the store accepts no writes any more. The store has logged it.
+func (b *Broker) storeFailed(reason error) {
+	b.events.tell(&note{Event: Event{Kind: EventStoreFailed, Time: time.Now(), Err: reason}})
 }
 
 // unixNano is the time for message ids: one reading of the monotonic clock, if

@@ -34,6 +34,11 @@ const (
 	EventWarning     EventKind = "warning"      // what Lint has found when the broker began to run; Err: what
 )
 
+// EventStoreFailed says that the store accepts no writes any more, until it is opened anew;
+// Err: why. What it has confirmed is not lost. It comes once, from a store that implements
+// store.Reporter.
+const EventStoreFailed EventKind = "store_failed"
+
 // Changes of configuration, under the names of Cloudflare's audit log. Before and After
 // hold a QueueInfo or ConsumerInfo as JSON, empty where there was or is none. A change
 // that another process made on the same store is told when this broker learns of it.
@@ -87,6 +92,7 @@ const (
 	bitAttachConsumer
 	bitUpdateConsumer
 	bitRemoveConsumer
+	bitStoreFailed
 
 	allKinds = 1<<iota - 1
 	// Those that arise where batches are delivered and settled.
@@ -140,6 +146,8 @@ func (k EventKind) bit() uint64 {
 		return bitUpdateConsumer
 	case EventRemoveConsumer:
 		return bitRemoveConsumer
+	case EventStoreFailed:
+		return bitStoreFailed
 	}
 	return 0
 }

@@ -28,6 +28,9 @@ func (b *Broker) shutDown() error {
 		b.reportDiscarded()
 		b.err = errors.Join(b.err, b.store.Close())
 	}
+	if b.forget != nil {
+		b.forget()
+	}
 	b.events.close()
 	b.hurry() // release the context
 	close(b.done)

@@ -35,7 +35,8 @@
 // # Optional interfaces
 //
 // A store that can enlist in the application's own database transaction
-// implements [TxEnqueuer], one in this process [Local].
+// implements [TxEnqueuer], one in this process [Local], and one that may come to accept no
+// writes any more [Reporter].
 package store
 
 import (
@@ -263,6 +264,14 @@ type Store interface {
 // than any other method: they are used again before the commit.
 type TxEnqueuer interface {
 	EnqueueTx(ctx context.Context, tx any, queue string, msgs []Message) error
+}
+
+// Reporter is implemented by a store that may fail for good: it then answers every write with
+// [ErrReadOnly] until it is opened anew.
+type Reporter interface {
+	// OnFailure has f called once, with the reason, when that happens, or at once if it has
+	// happened. f must return soon and not call the store. forget ends that; it may be called at any time.
+	OnFailure(f func(reason error)) (forget func())
 }
 
 // Local is implemented by a store that lives in this process, where what a call

@@ -60,7 +60,8 @@ func (s *Store) checkpoint() {
 	log, copied, err := s.copyLog()
 	k.hold()
 	defer k.release()
-	if err == nil && copied < log && s.usable() == nil {
+	// Once more: SQLite says how long the log was when it began.
+	if err == nil && s.usable() == nil {
 		log, copied, err = s.copyLog()
 	}
 	k.running = false
@@ -72,7 +73,7 @@ func (s *Store) checkpoint() {
 	default:
 		k.frames = 0 // not again at once
 		s.note(err)
-		s.log.Warn("the write-ahead log is not copied into the file", "file", s.path, "err", err)
+		s.logger.Warn("the write-ahead log is not copied into the file", "file", s.path, "err", err)
 	}
 }
 

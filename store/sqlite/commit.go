@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"time"
-
-	"github.com/inproq/inproq/store"
 )
 
 // An op is a part of a transaction: what one call wants written. Its methods are called by
@@ -184,12 +182,6 @@ func (s *Store) round() {
 	s.wal.grown(s, g)
 }
 
-func (s *Store) usable() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.broken
-}
-
 // begin starts a transaction. While another one holds the file it tries again, after a
 // tenth of the time that it has been trying: SQLite tells nobody when a lock is free. Ops that have waited for
 // too long it fails.
@@ -305,34 +297,3 @@ func (s *Store) rollback(g *group, err error) {
 	s.careful = len(g.ops)
 	s.mu.Unlock()
 }
-
-// note ends all writing if an error says that the file or the disk is not to be trusted. It
-// is told once.
-func (s *Store) note(err error) {
-	if !isFatal(err) {
-		return
-	}
-	s.mu.Lock()
-	first := s.broken == nil
-	if first {
-		s.broken = &brokenError{err}
-	}
-	tell := s.onBroken
-	s.mu.Unlock()
-	if !first {
-		return
-	}
-	s.log.Error("the store accepts no writes any more", "file", s.path, "err", err)
-	if tell != nil {
-		tell(err)
-	}
-}
-
-// brokenError is what calls get after a fatal error.
-type brokenError struct{ cause error }
-
-func (e *brokenError) Error() string {
-	return fmt.Sprintf("sqlite: nothing is written since an error that the store cannot recover from; open the file again: %v", e.cause)
-}
-
-func (e *brokenError) Unwrap() []error { return []error{store.ErrReadOnly, e.cause} }

@@ -1,6 +1,10 @@
 package sqlite
 
-import "os"
+import (
+	"fmt"
+
+	"github.com/inproq/inproq/store"
+)
 
 // A commit of SQLite's does not wait for the disk here (synchronous=NORMAL): the store
 // does, by an fdatasync of the write-ahead log before any caller returns, which is
@@ -39,9 +43,11 @@ func (s *Store) confirmAll() {
 		s.mu.Unlock()
 		err := s.usable()
 		if err == nil {
-			if err = s.syncLog(); err != nil {
-				err = explain(&os.PathError{Op: "fdatasync", Path: s.path + "-wal", Err: syncError{err}})
+			if err = s.log.Sync(); err != nil {
+				err = explain(syncError{err})
 				s.note(err)
+				// Whether the disk has it is not known: it may be there when the file is opened again.
+				err = fmt.Errorf("%w (%w)", err, store.ErrUnavailable)
 			}
 		}
 		s.mu.Lock()

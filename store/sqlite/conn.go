@@ -36,13 +36,9 @@ type connector struct {
 	dsn string
 }
 
-func newConnector(path string) (driver.Connector, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs)}
-	return connector{u.String()}, nil
+func newConnector(path string) connector {
+	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}
+	return connector{u.String()}
 }
 
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }

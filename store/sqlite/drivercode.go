@@ -5,23 +5,45 @@ import (
 	"reflect"
 )
 
-// foreignCode finds the result code in an error of a driver whose methods return a
-// number of a type of its own, as those of github.com/ncruces/go-sqlite3.
+// foreignCode finds the result code in an error of a driver that has types of its own for
+// it, as github.com/ncruces/go-sqlite3: either a small number that is an error itself, or a method
+// that returns one.
 func foreignCode(err error) int {
-	for ; err != nil; err = errors.Unwrap(err) {
+	for err != nil {
 		v := reflect.ValueOf(err)
-		if n := numberFrom(v.MethodByName("ExtendedCode")); n != 0 {
+		if n := small(v); n != 0 {
 			return n
 		}
-		if n := numberFrom(v.MethodByName("Code")); n != 0 {
+		if n := result(v.MethodByName("ExtendedCode")); n != 0 {
 			return n
 		}
+		if n := result(v.MethodByName("Code")); n != 0 {
+			return n
+		}
+		if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart here
+			for _, err := range all.Unwrap() {
+				if n := foreignCode(err); n != 0 {
+					return n
+				}
+			}
+			return 0
+		}
+		err = errors.Unwrap(err)
 	}
 	return 0
 }
 
-// numberFrom calls a method without arguments that returns a number; 0: it is none.
-func numberFrom(m reflect.Value) int {
+// small is the value of a number of one or two bytes, 0 if v is something else.
+func small(v reflect.Value) int {
+	switch v.Kind() {
+	case reflect.Uint8, reflect.Uint16:
+		return int(v.Uint())
+	}
+	return 0
+}
+
+// result is what a method without arguments returns, if that is a number; else 0.
+func result(m reflect.Value) int {
 	if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 {
 		return 0
 	}

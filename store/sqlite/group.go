@@ -17,7 +17,7 @@ type group struct {
 	now     int64
 	ops     []op
 	touched []*change
-	failed  bool // an op itself has failed, rather than the engine
+	failed  bool // it could not be written, rather than committed
 
 	// What its ops do to records.
 	records  map[string]*record
@@ -35,6 +35,7 @@ type change struct {
 	added           []addition // not written yet
 	removed         []int64    // messages, not deleted yet
 	cuts            bool       // it takes away what nobody has leased; see queue.cutting
+	upkept          bool       // what is due has been read, and what is too old deleted
 	gone            bool       // the queue is deleted
 }
 
@@ -97,6 +98,7 @@ func (g *group) write() error {
 	}
 	for _, c := range g.touched {
 		if err := c.flush(g.c); err != nil {
+			g.failed = true
 			return err
 		}
 	}

@@ -114,6 +114,10 @@ func migrate(c *conn, steps []migration) (id string, err error) {
 			return "", err
 		}
 	}
+	// Also where there is nothing to change: a file that cannot be written is noticed now.
+	if err := c.exec("UPDATE inproq_store SET value = value WHERE key = 'id'"); err != nil {
+		return "", err
+	}
 	err = c.query("SELECT value FROM inproq_store WHERE key = 'id'", nil, func(row []driver.Value) bool {
 		id = text(row[0])
 		return false

@@ -64,8 +64,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -89,9 +89,9 @@ type Options struct {
 	// make, or with a file system of its own. Nil: modernc.org/sqlite. The path is then used
 	// for the lock alone.
 	Connector driver.Connector
-	// SyncLog waits until the disk has the write-ahead log, with a Connector whose files are not
-	// those beside path. Nil: fdatasync of the file at path + "-wal".
-	SyncLog func() error
+	// Log is the write-ahead log, with a Connector whose files are not those beside path. The store closes
+	// it. Nil: the file at path + "-wal".
+	Log Log
 }
 
 const defaultBusyTimeout = 10 * time.Second
@@ -99,11 +99,10 @@ const defaultBusyTimeout = 10 * time.Second
 // Store is a [store.Store] in a file. Open makes one.
 type Store struct {
 	path      string
-	log       *slog.Logger
+	logger    *slog.Logger
 	busy      time.Duration // negative: without end
 	connector driver.Connector
-	syncLog   func() error
-	walFile   *os.File // the write-ahead log, for syncLog
+	log       Log
 	lock      *flock.Flock
 	id        string    // of the file
 	epoch     time.Time // with a monotonic reading
@@ -111,15 +110,15 @@ type Store struct {
 	readers   readers
 	records   records
 
-	mu       sync.Mutex
-	pending  []op
-	careful  int         // of pending, to be tried one by one
-	foreign  bool        // a transaction of the application's may have ended
-	running  bool        // there is a committer
-	closed   atomic.Bool // changed under mu: nothing new is accepted
-	broken   error       // why nothing is written any more
-	onBroken func(error)
-	work     sync.WaitGroup // the committer, who waits for the disk, and a checkpoint
+	mu      sync.Mutex
+	pending []op
+	careful int            // of pending, to be tried one by one
+	foreign bool           // a transaction of the application's may have ended
+	running bool           // there is a committer
+	closed  atomic.Bool    // changed under mu: nothing new is accepted
+	broken  error          // why nothing is written any more
+	tell    []*func(error) // of that, see OnFailure
+	work    sync.WaitGroup // the committer, who waits for the disk, and a checkpoint
 
 	unconfirmed []op // committed; the disk has not said so yet
 	confirming  bool // somebody waits for it to
@@ -134,6 +133,7 @@ type Store struct {
 var (
 	_ store.Store      = (*Store)(nil)
 	_ store.TxEnqueuer = (*Store)(nil)
+	_ store.Reporter   = (*Store)(nil)
 )
 
 // timerGrain covers the wake-up, and reading a bucket.
@@ -156,28 +156,29 @@ func (s *Store) Guarantee() store.Guarantee {
 // Errors: that another process, or another Store, has it open; that it is of a newer
 // version; that it is no file of SQLite, or damaged.
 func Open(path string, opts Options) (*Store, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
 	s := &Store{
 		path:      path,
-		log:       opts.Logger,
+		logger:    opts.Logger,
 		busy:      opts.BusyTimeout,
 		connector: opts.Connector,
-		syncLog:   opts.SyncLog,
+		log:       opts.Log,
 		lock:      flock.New(path + "-lock"),
 		epoch:     time.Now(),
 		readers:   newReaders(),
 	}
-	if s.log == nil {
-		s.log = slog.Default()
+	if s.logger == nil {
+		s.logger = slog.Default()
 	}
 	if s.busy == 0 {
 		s.busy = defaultBusyTimeout
 	}
 	s.unix = s.epoch.UnixNano()
 	if s.connector == nil {
-		var err error
-		if s.connector, err = newConnector(path); err != nil {
-			return nil, fmt.Errorf("sqlite: %w", err)
-		}
+		s.connector = newConnector(path)
 	}
 	locked, err := s.lock.TryLock()
 	if err != nil {
@@ -190,6 +191,20 @@ func Open(path string, opts Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("sqlite: %s: %w", filepath.Base(path), err), s.release())
 	}
 	return s, nil
+}
+
+// resolve finds the file behind links, as SQLite does: it has one name, and one lock.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path)) // a new file
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 // writerSetup is what the writing connection begins with. The page size holds for a new
@@ -220,27 +235,24 @@ func (s *Store) open() (err error) {
 	if mode != "wal" {
 		return fmt.Errorf("the journal mode is %q and does not change to WAL: %w", mode, store.ErrReadOnly)
 	}
+	if err := s.trustLog(); err != nil {
+		return err
+	}
 	if s.id, err = migrate(s.w, migrations); err != nil {
 		return err
 	}
 	if err := s.loadRecords(); err != nil {
 		return err
 	}
-	if s.version, err = s.w.number("PRAGMA data_version"); err != nil || s.syncLog != nil {
-		return err
-	}
-	if s.walFile, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
-		return err
-	}
-	s.syncLog = func() error { return dataSync(s.walFile) }
-	return nil
+	s.version, err = s.w.number("PRAGMA data_version")
+	return err
 }
 
 // release closes connections and gives the lock back.
 func (s *Store) release() (err error) {
 	err = errors.Join(s.readers.close(), s.wal.close())
-	if s.walFile != nil {
-		err = errors.Join(err, s.walFile.Close())
+	if s.log != nil {
+		err = errors.Join(err, s.log.Close())
 	}
 	if s.w != nil {
 		err = errors.Join(err, explain(s.w.close())) // the last one: it makes a checkpoint and removes the log

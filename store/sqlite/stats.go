@@ -76,7 +76,7 @@ func (s *Store) oldest(q *queue) (oldest int64, err error) {
 
 // recount counts the messages in the file: some that should be there are not.
 func (s *Store) recount(q *queue) error {
-	s.log.Warn("messages are missing: another program has deleted them from the file", "file", s.path, "queue", q.name)
+	s.logger.Warn("messages are missing: another program has deleted them from the file", "file", s.path, "queue", q.name)
 	return s.submit(background, &recount{q: q})
 }
 

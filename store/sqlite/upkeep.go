@@ -79,6 +79,10 @@ func (u *upkeep) plan(g *group) error {
 	if err != nil {
 		return err
 	}
+	if c.upkept {
+		return nil // by another call, in the same group
+	}
+	c.upkept = true
 	u.q.mu.Lock()
 	ready := u.q.ready.len()
 	var due []int64
@@ -196,6 +200,9 @@ func (u *upkeep) undo() {
 func (u *upkeep) abort() {}
 
 func (u *upkeep) apply(g *group) {
+	if !u.planned {
+		return
+	}
 	q := u.q
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -79,6 +79,19 @@ func (s *Store) submit(ctx context.Context, o op) error {
 	return <-h.done
 }
 
+// post has an op written, and does not wait for that.
+func (s *Store) post(o op) {
+	h := o.head()
+	h.done = make(chan error, 1)
+	h.since = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed.Load() && s.broken == nil {
+		s.pending = append(s.pending, o)
+		s.start()
+	}
+}
+
 // start sees to it that there is a committer, if there is something to do. The caller holds mu.
 func (s *Store) start() {
 	if !s.running && s.due() {
@@ -169,7 +182,8 @@ func (s *Store) round() {
 		s.refuse(errors.Join(err, s.w.exec("ROLLBACK")))
 		return
 	}
-	g := &group{s: s, c: s.w, now: s.now(), ops: s.takeGroup()}
+	g := &group{s: s, c: s.w, ops: s.takeGroup()}
+	g.now = s.now() // which is during every call of the group
 	err := g.write()
 	if err == nil {
 		err = s.w.exec("COMMIT")

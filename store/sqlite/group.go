@@ -36,6 +36,7 @@ type change struct {
 	removed         []int64    // messages, not deleted yet
 	cuts            bool       // it takes away what nobody has leased; see queue.cutting
 	upkept          bool       // what is due has been read, and what is too old deleted
+	purged          *purge     // nil: it is not
 	gone            bool       // the queue is deleted
 }
 
@@ -150,8 +151,10 @@ func (c *change) remove(w *conn) error {
 	return nil
 }
 
-// removes reports whether a message is to be deleted.
-func (c *change) removes(seq int64) bool { return slices.Contains(c.removed, seq) }
+// removes reports whether a message that was there before is deleted.
+func (c *change) removes(seq int64) bool {
+	return slices.Contains(c.removed, seq) || c.purged != nil && !c.purged.keeps(seq)
+}
 
 // drop notes that a message is to be deleted.
 func (c *change) drop(seq, size int64) {

@@ -23,6 +23,8 @@ type item struct {
 	fresh    bool // its row has due NULL, and attempts 0
 	state    itemState
 	settling bool // the group that is being written settles it
+
+	extending int // outcomes of that group which keep its lease: it does not run out meanwhile
 }
 
 type itemState uint8
@@ -70,7 +72,7 @@ func (q *queue) runOut(now int64) {
 	for len(q.leases) > 0 && q.leases[0].deadline <= now {
 		l := heap.Pop(&q.leases).(*lease)
 		for _, it := range l.items {
-			if it.lease == l && it.state == leased {
+			if it.lease == l && it.state == leased && it.extending == 0 {
 				q.leased--
 				q.giveBack(it, now)
 			}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/inproq/inproq/store"
@@ -162,20 +163,72 @@ func (o *leasing) apply(*group) {
 
 func (o *leasing) undo() {}
 
-// abort puts the messages back in line, as if they had never been taken.
+// abort puts the messages back in line, as if they had never been taken. Others behind them may have been
+// taken, and then the file says that these were, too: that is put right.
 func (o *leasing) abort() {
+	if o.putBack() {
+		o.q.s.post(&unsee{opHead: opHead{quick: true}, q: o.q, items: o.items})
+	}
+}
+
+// putBack reports whether any of the messages was fresh.
+func (o *leasing) putBack() (fresh bool) {
 	q := o.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.over != nil {
-		return
+		return false
 	}
-	for i := len(o.items) - 1; i >= 0; i-- {
-		it := o.items[i]
+	for _, it := range slices.Backward(o.items) {
 		it.state, it.token = ready, 0
 		it.attempts--
 		q.leased--
 		q.ready.pushFront(q.place(it))
+		fresh = fresh || it.fresh
 	}
 	q.signal()
+	return fresh
 }
+
+// unsee writes that messages have never been delivered.
+type unsee struct {
+	opHead
+	q     *queue
+	items []*item
+	done  []*item
+}
+
+func (o *unsee) plan(g *group) error {
+	o.done = nil
+	if _, err := g.change(o.q); err != nil {
+		return err
+	}
+	for _, it := range o.items {
+		o.q.mu.Lock()
+		// Order: whoever leases it from here on goes by what its row says.
+		unseen := it.state == ready && it.fresh && it.attempts == 0 && !it.settling
+		if unseen {
+			it.fresh = false
+			o.done = append(o.done, it)
+		}
+		o.q.mu.Unlock()
+		if !unseen {
+			continue // leased again, or gone
+		}
+		if err := g.c.exec(o.q.sql().explicit, int64(0), int64(0), it.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *unsee) undo() {
+	o.q.mu.Lock()
+	defer o.q.mu.Unlock()
+	for _, it := range o.done {
+		it.fresh = true
+	}
+}
+
+func (*unsee) abort()       {}
+func (*unsee) apply(*group) {}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/binary"
+	"time"
 
 	"github.com/inproq/inproq/store"
 )
@@ -48,7 +49,7 @@ func parseReference(l store.Lease) (r reference, ok bool) {
 }
 
 // Peek shows messages that are not leased.
-func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit int) ([]store.Delivery, error) {
+func (s *Store) Peek(ctx context.Context, name string, behind store.Lease, limit int) ([]store.Delivery, error) {
 	q, err := s.queue(ctx, name)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func (s *Store) Peek(ctx context.Context, name string, after store.Lease, limit 
 	if limit <= 0 {
 		return nil, nil
 	}
-	at, ok := parseReference(after)
+	at, ok := parseReference(behind)
 	if !ok {
 		at = reference{kind: refReady, asOf: now}
 	}
@@ -133,7 +134,7 @@ func (p *peeking) pages(seq int64, query func(seq int64, limit int, each func([]
 // show adds a message, unless it is leased or past its retention.
 func (p *peeking) show(r *conn, row []driver.Value, kind byte) {
 	m := message(r, row)
-	if p.kept > 0 && m.since+p.kept <= p.now {
+	if p.kept > 0 && after(m.since, time.Duration(p.kept)) <= p.now {
 		return
 	}
 	if m.fresh && m.seq <= p.seen {

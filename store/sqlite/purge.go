@@ -18,7 +18,8 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 type purge struct {
 	opHead
 	q    *queue
-	next int64 // messages from here on were sent after it
+	next int64   // messages from here on were sent after it
+	held []int64 // these were leased, and stay
 }
 
 func (o *purge) plan(g *group) error {
@@ -27,7 +28,7 @@ func (o *purge) plan(g *group) error {
 		return err
 	}
 	c.cut()
-	o.next = o.q.next
+	o.next, o.held = o.q.next, nil
 	var held []int64
 	size := int64(0)
 	o.q.mu.Lock()
@@ -38,12 +39,14 @@ func (o *purge) plan(g *group) error {
 		}
 	}
 	o.q.mu.Unlock()
+	slices.Sort(held)
+	o.held = held
+	c.purged = o
 	c.messages, c.bytes, c.dirty = int64(len(held)), size, true
 	c.removed = c.removed[:0]
 	if len(held) == 0 {
 		return g.c.exec(o.q.sql().clear) // which is quicker than any condition
 	}
-	slices.Sort(held)
 	from := int64(0)
 	for _, seq := range append(held, o.next) {
 		if seq > from {
@@ -63,12 +66,22 @@ func (o *purge) apply(*group) {
 	q := o.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, it := range q.out {
-		if it.state == ready {
-			q.forget(it)
-		}
-	}
 	q.ready, q.waits = fifo{}, delays{popped: q.waits.popped}
 	q.delayed, q.fresh, q.cursor = 0, 0, o.next
+	for _, it := range q.out {
+		switch {
+		case it.state != ready:
+		case !o.keeps(it.seq):
+			q.forget(it)
+		case !it.settling:
+			q.line(it) // its lease has run out meanwhile
+		}
+	}
 	q.oldest = 0
+}
+
+// keeps reports whether a message was leased when the queue was purged.
+func (o *purge) keeps(seq int64) bool {
+	_, held := slices.BinarySearch(o.held, seq)
+	return held
 }

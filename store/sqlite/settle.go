@@ -106,7 +106,11 @@ func (o *settle) one(g *group, c *change, x *store.Outcome) (bool, error) {
 		o.q.mu.Unlock()
 		return false, nil
 	}
-	it.settling = x.Verb != store.Extend
+	if x.Verb == store.Extend {
+		it.extending++
+	} else {
+		it.settling = true
+	}
 	st := step{o: x, it: it, seq: it.seq, size: it.size, since: it.since}
 	st.expired = (x.Verb == store.Retry || x.Verb == store.Release) && o.q.expires(it.since) <= g.now
 	runsOut, attempts := it.state == ready, it.attempts
@@ -170,13 +174,18 @@ func (o *settle) undo() {
 	o.q.mu.Lock()
 	defer o.q.mu.Unlock()
 	for i := range o.steps {
-		it := o.steps[i].it
-		if it == nil || !it.settling {
-			continue
-		}
-		it.settling = false
-		if it.state == ready && o.q.over == nil {
-			o.q.line(it) // it may have lost its place meanwhile
+		st := &o.steps[i]
+		switch it := st.it; {
+		case it == nil:
+		case st.o.Verb == store.Extend:
+			if it.extending--; it.state == leased && it.lease != nil {
+				o.q.hold([]*item{it}, it.lease.deadline) // it may have passed meanwhile
+			}
+		default:
+			it.settling = false
+			if it.state == ready && o.q.over == nil {
+				o.q.line(it) // it may have lost its place meanwhile
+			}
 		}
 	}
 }
@@ -235,7 +244,7 @@ func (q *queue) settled(st *step, now int64) {
 // extend gives a message another deadline. The caller holds mu.
 func (q *queue) extend(st *step, now int64) {
 	it := st.it
-	if it.state == gone {
+	if it.extending--; it.state == gone {
 		return // it was settled later in the same group
 	}
 	if it.state == ready {

@@ -19,14 +19,19 @@ func together(s *Store, calls ...func()) {
 	var all sync.WaitGroup
 	for i, call := range calls {
 		all.Go(call)
-		for pending := 0; pending <= i; runtime.Gosched() {
-			s.mu.Lock()
-			pending = len(s.pending)
-			s.mu.Unlock()
-		}
+		awaitPending(s, i+1)
 	}
 	s.wal.release()
 	all.Wait()
+}
+
+// awaitPending waits until n calls wait to be written.
+func awaitPending(s *Store, n int) {
+	for pending := 0; pending < n; runtime.Gosched() {
+		s.mu.Lock()
+		pending = len(s.pending)
+		s.mu.Unlock()
+	}
 }
 
 // What is due is read once, though several calls find out at the same time.

@@ -1,7 +1,8 @@
 // Package inproq is Cloudflare Queues inside a Go process: typed producers, batch
 // consumers that acknowledge and retry message by message, delays, dead-letter
 // queues, retention and concurrency that follows the load. There is no server to
-// run; messages are kept by a [store.Store], the default one in memory.
+// run; messages are kept by a [store.Store]: the default one in memory, or a durable one
+// in a file of SQLite (module github.com/inproq/inproq/store/sqlite).
 //
 // # Concepts
 //

@@ -16,6 +16,20 @@ import (
 	"github.com/inproq/inproq/store/sqlite"
 )
 
+// Its snippets are parts of examples.
+func TestSnippetsOfTheReadme(t *testing.T) {
+	unindented := func(path string) string {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return regexp.MustCompile(`(?m)^[ \t]+`).ReplaceAllString(string(text), "")
+	}
+	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(unindented("README.md"), -1)
+	require.Len(t, snippets, 2)
+	for _, s := range snippets {
+		assert.Contains(t, unindented("example_test.go"), s[1])
+	}
+}
+
 type email struct {
 	To string `json:"to"`
 }

@@ -89,7 +89,7 @@ func residentMB(tb testing.TB) float64 {
 func BenchmarkDelayed(b *testing.B) {
 	ctx := context.Background()
 	s := open(b)
-	defer s.Close()
+	closing(b, s)
 	_, err := s.PutQueue(ctx, store.Queue{Name: "q"})
 	require.NoError(b, err)
 	x := &subject{tb: b, s: s}
@@ -115,7 +115,7 @@ func BenchmarkDelayed(b *testing.B) {
 func BenchmarkIdleLatency(b *testing.B) {
 	s, err := sqlite.Open(filepath.Join(b.TempDir(), "queues.db"), sqlite.Options{})
 	require.NoError(b, err)
-	defer s.Close()
+	closing(b, s)
 	broker, err := inproq.NewBroker(inproq.Config{Store: s})
 	require.NoError(b, err)
 	q, err := inproq.Declare[[]byte](b.Context(), broker, "q", inproq.QueueConfig{})

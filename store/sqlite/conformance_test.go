@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -28,6 +29,11 @@ func openAt(tb testing.TB, path string) store.Store {
 	require.NoError(tb, err)
 	opened.Store(s, path)
 	return s
+}
+
+// closing closes with the test what that has opened.
+func closing(tb testing.TB, c io.Closer) {
+	tb.Cleanup(func() { require.NoError(tb, c.Close()) })
 }
 
 func reopen(tb testing.TB, old store.Store) store.Store {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -189,9 +188,9 @@ func (c *conn) bytes(v driver.Value) []byte {
 		if c.shared {
 			v = bytes.Clone(v)
 		}
-		return v[:len(v):len(v)]
+		return slices.Clip(v)
 	case string:
-		return []byte(v)[:len(v):len(v)]
+		return slices.Clip([]byte(v))
 	}
 	return nil
 }
@@ -242,8 +241,3 @@ func (r *readers) close() (err error) {
 
 // quote makes an identifier of a name.
 func quote(name string) string { return `"` + name + `"` }
-
-// unexpected is an error about a row that the store has not written.
-func unexpected(table string, row []driver.Value) error {
-	return fmt.Errorf("sqlite: a row of %s is not as the store writes it: %v", table, row)
-}

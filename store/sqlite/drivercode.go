@@ -20,7 +20,7 @@ func foreignCode(err error) int {
 		if n := result(v.MethodByName("Code")); n != 0 {
 			return n
 		}
-		if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart here
+		if all, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, err := range all.Unwrap() {
 				if n := foreignCode(err); n != 0 {
 					return n

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,7 +31,7 @@ func TestAFullFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queues.db")
 	s, err := sqlite.Open(path, sqlite.Options{Connector: dsn("file:" + path + "?_pragma=max_page_count(60)")})
 	require.NoError(t, err)
-	defer s.Close()
+	closing(t, s)
 	_, err = s.PutQueue(t.Context(), store.Queue{Name: "q"})
 	require.NoError(t, err)
 	body := bytes.Repeat([]byte("x"), 10_000)
@@ -64,7 +63,7 @@ func TestAFullFile(t *testing.T) {
 func TestATableThatIsGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queues.db")
 	s := openAt(t, path)
-	defer s.Close()
+	closing(t, s)
 	for _, name := range []string{"q", "gone"} {
 		_, err := s.PutQueue(t.Context(), store.Queue{Name: name})
 		require.NoError(t, err)
@@ -130,7 +129,7 @@ func TestADiskThatFails(t *testing.T) {
 	disk := &disk{}
 	s, err := sqlite.Open(path, sqlite.Options{Log: disk})
 	require.NoError(t, err)
-	defer s.Close()
+	closing(t, s)
 	var told []error
 	defer s.OnFailure(func(err error) { told = append(told, err) })()
 	_, err = s.PutQueue(t.Context(), store.Queue{Name: "q"})
@@ -167,12 +166,12 @@ func TestADiskThatFails(t *testing.T) {
 
 	again, err := sqlite.Open(path, sqlite.Options{})
 	require.NoError(t, err)
-	defer again.Close()
+	closing(t, again)
 	shown, err = again.Peek(t.Context(), "q", "", 10)
 	require.NoError(t, err)
 	bodies := []string{}
 	for _, d := range shown {
-		bodies = append(bodies, fmt.Sprintf("%s", d.Body))
+		bodies = append(bodies, string(d.Body))
 	}
 	assert.Subset(t, bodies, []string{"a", "b"})
 	assert.NotContains(t, bodies, "d")

@@ -38,13 +38,13 @@ func FuzzForgedLease(f *testing.F) {
 	require.NoError(f, err)
 	shown, err := s.Peek(f.Context(), "q", "", 10)
 	require.NoError(f, err)
-	real := map[string]bool{string(got[0].Lease): true, string(shown[0].Lease): true}
+	valid := map[string]bool{string(got[0].Lease): true, string(shown[0].Lease): true}
 	f.Add(string(got[0].Lease), byte(0))
 	f.Add(string(shown[0].Lease), byte(2))
 	f.Add("0123456789abcdef", byte(4))
 	f.Add("", byte(9))
 	f.Fuzz(func(t *testing.T, text string, verb byte) {
-		if r, ok := parseReference(store.Lease(text)); real[text] || ok && r.seq == 2 && r.id == [8]byte{} {
+		if r, ok := parseReference(store.Lease(text)); valid[text] || ok && r.seq == 2 && r.id == [8]byte{} {
 			return
 		}
 		lost, err := s.Settle(t.Context(), "q", []store.Outcome{{Lease: store.Lease(text), Verb: store.Verb(verb), To: "q"}})

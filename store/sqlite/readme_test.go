@@ -47,7 +47,7 @@ func TestQueriesOfTheReadme(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queues.db")
 	s, err := sqlite.Open(path, sqlite.Options{})
 	require.NoError(t, err)
-	defer s.Close()
+	closing(t, s)
 	b, err := inproq.NewBroker(inproq.Config{Store: s})
 	require.NoError(t, err)
 	emails, err := inproq.Declare[email](t.Context(), b, "emails", inproq.QueueConfig{})
@@ -66,7 +66,7 @@ func TestQueriesOfTheReadme(t *testing.T) {
 
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
 	require.NoError(t, err)
-	defer db.Close()
+	closing(t, db)
 	assert.Equal(t, [][]any{{"emails", int64(4), int64(24 + 25 + 24 + 25), int64(0)}, {"empty", int64(0), int64(0), int64(0)}}, rows(t, db, queries[0]))
 	oldest := rows(t, db, queries[1])
 	require.Len(t, oldest, 4)
@@ -84,7 +84,7 @@ func rows(t *testing.T, db *sql.DB, query string) (all [][]any) {
 	t.Helper()
 	r, err := db.Query(query)
 	require.NoError(t, err, query)
-	defer r.Close()
+	closing(t, r)
 	columns, err := r.Columns()
 	require.NoError(t, err)
 	for r.Next() {

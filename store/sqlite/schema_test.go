@@ -54,7 +54,7 @@ func TestMigration(t *testing.T) {
 	s := at(t, filepath.Join(t.TempDir(), "queues.db"))
 	c, err := s.connect("PRAGMA busy_timeout=5000")
 	require.NoError(t, err)
-	defer c.close()
+	defer func() { require.NoError(t, c.close()) }()
 	version := func() int {
 		n, err := schemaVersion(c)
 		require.NoError(t, err)

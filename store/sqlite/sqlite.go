@@ -199,9 +199,9 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	real, err := filepath.EvalSymlinks(path)
+	found, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return real, err
+		return found, err
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path)) // a new file
 	return filepath.Join(dir, filepath.Base(path)), err

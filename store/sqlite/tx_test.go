@@ -163,7 +163,7 @@ func TestSendOnAConnection(t *testing.T) {
 	p := newShop(t, sqlite.Options{})
 	conn, err := p.db.Conn(t.Context())
 	require.NoError(t, err)
-	defer conn.Close()
+	closing(t, conn)
 	// Without a transaction it is one by itself.
 	_, err = p.orders.In(conn).Send(t.Context(), "a book")
 	require.NoError(t, err)
@@ -284,7 +284,7 @@ func TestCloseDuringATransaction(t *testing.T) {
 	require.NoError(t, tx.Commit())
 	again, err := sqlite.Open(p.path, sqlite.Options{})
 	require.NoError(t, err)
-	defer again.Close()
+	closing(t, again)
 	st, err := again.Stats(t.Context(), "orders")
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), st.Messages)
@@ -295,7 +295,7 @@ func TestATransactionThatHasReadBefore(t *testing.T) {
 	p := newShop(t, sqlite.Options{})
 	conn, err := p.db.Conn(t.Context())
 	require.NoError(t, err)
-	defer conn.Close()
+	closing(t, conn)
 	_, err = conn.ExecContext(t.Context(), "BEGIN") // not IMMEDIATE
 	require.NoError(t, err)
 	var n int

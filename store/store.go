@@ -269,8 +269,9 @@ type TxEnqueuer interface {
 // Reporter is implemented by a store that may fail for good: it then answers every write with
 // [ErrReadOnly] until it is opened anew.
 type Reporter interface {
-	// OnFailure has f called once, with the reason, when that happens, or at once if it has
-	// happened. f must return soon and not call the store. forget ends that; it may be called at any time.
+	// OnFailure has f called once, with the reason, when that happens, or at once if it
+	// has happened. f must return soon and not call the store. forget ends that; it may
+	// be called at any time.
 	OnFailure(f func(reason error)) (forget func())
 }
 

@@ -19,8 +19,9 @@ import (
 	"github.com/inproq/inproq/store/sqlite"
 )
 
-// BenchmarkBacklog fills a queue with messages of 128 bytes, closes the file and opens it again, and works
-// some of the messages off: what that takes must not depend on how many there are.
+// BenchmarkBacklog fills a queue with messages of 128 bytes, closes the file and opens
+// it again, and works some of the messages off: what that takes must not depend on how
+// many there are.
 func BenchmarkBacklog(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000, 10_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -84,8 +85,8 @@ func residentMB(tb testing.TB) float64 {
 	return 0
 }
 
-// BenchmarkDelayed is a message that is due within twelve hours, sent in batches of 100, beside a million
-// of them.
+// BenchmarkDelayed is a message that is due within twelve hours, sent in batches of
+// 100, beside a million of them.
 func BenchmarkDelayed(b *testing.B) {
 	ctx := context.Background()
 	s := open(b)

@@ -6,9 +6,10 @@ import (
 	"sync"
 )
 
-// checkpointFrames is how long the write-ahead log gets before it is copied into the file:
-// 32 MB of pages. The longer, the more of them are written several times and copied once; the shorter,
-// the less there is to read when the file is opened after a crash.
+// checkpointFrames is how long the write-ahead log gets before it is copied into the
+// file: 32 MB of pages. The longer, the more of them are written several times and
+// copied once; the shorter, the less there is to read when the file is opened after a
+// crash.
 const checkpointFrames = 4000
 
 // checkpoints copy the log into the file, on a connection of their own. Most of a checkpoint
@@ -77,8 +78,8 @@ func (s *Store) checkpoint() {
 	}
 }
 
-// copyLog copies as much as it can without waiting for anybody. It returns the length of the log
-// and how much of it is in the file, in frames.
+// copyLog copies as much as it can without waiting for anybody. It returns the length
+// of the log and how much of it is in the file, in frames.
 func (s *Store) copyLog() (log, copied int, err error) {
 	k := &s.wal
 	if k.c == nil {

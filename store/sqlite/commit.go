@@ -37,13 +37,14 @@ type opHead struct {
 func (h *opHead) head() *opHead { return h }
 
 const (
-	// A group takes no more rows and bytes than that, about a millisecond's work: what comes next is
-	// written while the disk is at it, and who needs no disk does not wait for many others.
+	// A group takes no more rows and bytes than that, about a millisecond's work: what
+	// comes next is written while the disk is at it, and who needs no disk does not
+	// wait for many others.
 	maxGroupRows  = 512
 	maxGroupBytes = 1 << 20
 
-	// manyRows are worth writing while the disk is at it; fewer wait for those whom the disk is about to
-	// release.
+	// manyRows are worth writing while the disk is at it; fewer wait for those whom the
+	// disk is about to release.
 	manyRows = 256
 
 	// cohort is how long the committer waits for those who have just been released to come
@@ -52,8 +53,8 @@ const (
 	cohort = 60 * time.Microsecond
 )
 
-// submit has an op written and waits for that. When ctx ends before its transaction has begun, the
-// op is not written.
+// submit has an op written and waits for that. When ctx ends before its transaction has
+// begun, the op is not written.
 func (s *Store) submit(ctx context.Context, o op) error {
 	h := o.head()
 	h.done = make(chan error, 1)
@@ -100,9 +101,10 @@ func (s *Store) start() {
 	}
 }
 
-// due reports whether there is something to write now. While the disk is at it, it is best
-// to wait for those whom it will release, so that one more wait serves all of them; but not with so much
-// work that the disk would wait for us, and not with what needs no disk. The caller holds mu.
+// due reports whether there is something to write now. While the disk is at it, it is
+// best to wait for those whom it will release, so that one more wait serves all of
+// them; but not with so much work that the disk would wait for us, and not with what
+// needs no disk. The caller holds mu.
 func (s *Store) due() bool {
 	if len(s.pending) == 0 {
 		return s.foreign && !s.closed.Load()
@@ -197,8 +199,8 @@ func (s *Store) round() {
 }
 
 // begin starts a transaction. While another one holds the file it tries again, after a
-// tenth of the time that it has been trying: SQLite tells nobody when a lock is free. Ops that have waited for
-// too long it fails.
+// tenth of the time that it has been trying: SQLite tells nobody when a lock is free.
+// Ops that have waited for too long it fails.
 func (s *Store) begin() error {
 	start := time.Now()
 	for {
@@ -247,8 +249,8 @@ func (s *Store) giveUp(err error) bool {
 	return more
 }
 
-// takeGroup takes the ops of a group. While the disk is at it, and there is little to write, those are only
-// the ones that need no disk.
+// takeGroup takes the ops of a group. While the disk is at it, and there is little to
+// write, those are only the ones that need no disk.
 func (s *Store) takeGroup() []op {
 	s.mu.Lock()
 	defer s.mu.Unlock()

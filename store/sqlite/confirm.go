@@ -7,13 +7,14 @@ import (
 )
 
 // A commit of SQLite's does not wait for the disk here (synchronous=NORMAL): the store
-// does, by an fdatasync of the write-ahead log before any caller returns, which is
-// what synchronous=FULL would do. But so the connection is free meanwhile: the next group is written, and
-// leases are marked, while the disk is at it.
+// does, by an fdatasync of the write-ahead log before any caller returns, which is what
+// synchronous=FULL would do. But so the connection is free meanwhile: the next group is
+// written, and leases are marked, while the disk is at it.
 //
-// What is in the log before is on the disk before, so nothing is there without what it is based on: a message can
-// be leased before its Send returns, but an Ack is never on the disk without it. Checkpoints wait for the disk
-// themselves, before they copy and after.
+// What is in the log before is on the disk before, so nothing is there without what it
+// is based on: a message can be leased before its Send returns, but an Ack is never on
+// the disk without it. Checkpoints wait for the disk themselves, before they copy and
+// after.
 
 // confirm has the disk confirm what ops have written, and then answers their callers.
 func (s *Store) confirm(ops []op) {
@@ -46,7 +47,8 @@ func (s *Store) confirmAll() {
 			if err = s.log.Sync(); err != nil {
 				err = explain(syncError{err})
 				s.note(err)
-				// Whether the disk has it is not known: it may be there when the file is opened again.
+				// Whether the disk has it is not known: it may be there when the file
+				// is opened again.
 				err = fmt.Errorf("%w (%w)", err, store.ErrUnavailable)
 			}
 		}

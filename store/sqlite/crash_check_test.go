@@ -10,7 +10,8 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// check compares what is in the file with what may be there, and takes it for what is known from now on.
+// check compares what is in the file with what may be there, and takes it for what is
+// known from now on.
 func (m *model) check(l *look) {
 	m.t.Helper()
 	m.checkRecords(l)

@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A child is this test binary once more, as a process that may be killed. What it has to say goes to
-// its standard output, and while its standard input is open it knows that the test still runs.
+// A child is this test binary once more, as a process that may be killed. What it has
+// to say goes to its standard output, and while its standard input is open it knows
+// that the test still runs.
 type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd

@@ -7,8 +7,9 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// newClerk returns what changes records: of the queues with messages, which it also pauses, and of
-// one that it creates, fills and deletes. There is one clerk, so no revision is ever out of date.
+// newClerk returns what changes records: of the queues with messages, which it also
+// pauses, and of one that it creates, fills and deletes. There is one clerk, so no
+// revision is ever out of date.
 func newClerk(s store.Store) func(*hand) {
 	var recs map[string]store.Queue
 	return func(h *hand) {

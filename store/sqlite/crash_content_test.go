@@ -9,8 +9,8 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// What a message of the crash test carries follows from its ID, so that whoever meets it can tell whether it
-// is whole.
+// What a message of the crash test carries follows from its ID, so that whoever meets
+// it can tell whether it is whole.
 
 // newID mints the ID of a child's n-th message.
 func newID(seed, n uint64, r *rand.Rand) (id store.ID) {
@@ -20,8 +20,8 @@ func newID(seed, n uint64, r *rand.Rand) (id store.ID) {
 	return id
 }
 
-// ballast, as a part of n in newID, makes a message so large that some dozens of them make the store
-// copy its log into the file.
+// ballast, as a part of n in newID, makes a message so large that some dozens of them
+// make the store copy its log into the file.
 const ballast = 1 << 31
 
 // bodyOf is empty, small, longer than a page of the file, or ballast.
@@ -48,7 +48,8 @@ func headersOf(id store.ID) []byte {
 	return fmt.Appendf(nil, "from the sender of %x", id)
 }
 
-// movedHeadersOf are what a Move replaces the headers by: nil keeps them, and empty ones take them away.
+// movedHeadersOf are what a Move replaces the headers by: nil keeps them, and empty
+// ones take them away.
 func movedHeadersOf(id store.ID) []byte {
 	switch id[12] % 4 {
 	case 0:
@@ -67,7 +68,8 @@ func messageOf(id store.ID) store.Message {
 	return store.Message{ID: id, Body: bodyOf(id), ContentType: contentTypeOf(id), Headers: headersOf(id)}
 }
 
-// wrong says what is not as it was sent, or "". A message that was moved may have other headers.
+// wrong says what is not as it was sent, or "". A message that was moved may have other
+// headers.
 func wrong(d *store.Delivery, moved bool) string {
 	h := headersOf(d.ID)
 	if m := movedHeadersOf(d.ID); moved && m != nil {

@@ -15,9 +15,10 @@ import (
 
 var background = context.Background()
 
-// An entry of the journal is about one call of a child to its store. There are two of each: one before
-// the call is made and one after it has returned. So whatever moment the child is killed at, the
-// parent knows what was confirmed, and what may or may not have been done.
+// An entry of the journal is about one call of a child to its store. There are two of
+// each: one before the call is made and one after it has returned. So whatever moment
+// the child is killed at, the parent knows what was confirmed, and what may or may not
+// have been done.
 type entry struct {
 	Call   int // the same in both
 	Done   bool
@@ -96,8 +97,9 @@ func (j *journal) write(e *entry) {
 	}
 }
 
-// readJournal reads all entries of a child, until it has died. The last one may be cut off: it was not
-// written before its call then, so that was not made, or after it, so that is not confirmed.
+// readJournal reads all entries of a child, until it has died. The last one may be cut
+// off: it was not written before its call then, so that was not made, or after it, so
+// that is not confirmed.
 func readJournal(r io.Reader, each func(entry)) error {
 	dec := gob.NewDecoder(r)
 	for {
@@ -112,8 +114,8 @@ func readJournal(r io.Reader, each func(entry)) error {
 	}
 }
 
-// A clock is read as the store reads its own: the system's time when it was made, plus what has passed
-// since on the monotonic clock.
+// A clock is read as the store reads its own: the system's time when it was made, plus
+// what has passed since on the monotonic clock.
 type clock struct{ epoch time.Time }
 
 func newClock() clock { return clock{time.Now()} }

@@ -14,8 +14,8 @@ import (
 	"github.com/inproq/inproq/store/sqlite"
 )
 
-// The queues of the crash test. Messages are sent to work and side, and die in dead; side is purged now and
-// then; brief is created, filled and deleted again and again.
+// The queues of the crash test. Messages are sent to work and side, and die in dead;
+// side is purged now and then; brief is created, filled and deleted again and again.
 const (
 	work  = "work"
 	side  = "side"
@@ -103,8 +103,8 @@ func (h *hand) some(most ...int) int { return 1 + h.rand.IntN(most[h.rand.IntN(l
 
 func (h *hand) one(of ...string) string { return of[h.rand.IntN(len(of))] }
 
-// delay is short for most, so that it ends within a few rounds, and for some of a length that memory
-// has only a number of.
+// delay is short for most, so that it ends within a few rounds, and for some of a
+// length that memory has only a number of.
 func (h *hand) delay() time.Duration {
 	if h.chance(10) {
 		return time.Duration(h.some(60)) * time.Minute
@@ -147,8 +147,9 @@ func (h *hand) sendOrPurge() {
 	h.purge()
 }
 
-// sendBallast works in some processes only, since it leaves the others little of the disk. These begin with so much
-// ballast that they are likely to be killed while the log is copied into the file.
+// sendBallast works in some processes only, since it leaves the others little of the
+// disk. These begin with so much ballast that they are likely to be killed while the
+// log is copied into the file.
 func (h *hand) sendBallast() {
 	h.sendOf(side, h.some(8), ballast)
 	if h.chance(3) {

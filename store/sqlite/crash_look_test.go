@@ -32,7 +32,8 @@ type sighting struct {
 	since int64 // 0: retention counts from Sent
 }
 
-// takeLook opens the file, and checks that what the store says agrees with itself and with the tables.
+// takeLook opens the file, and checks that what the store says agrees with itself and
+// with the tables.
 func takeLook(t *testing.T, path string) *look {
 	t.Helper()
 	s, err := sqlite.Open(path, sqlite.Options{})
@@ -127,8 +128,8 @@ func (l *look) peek(t *testing.T, queue string, page int) (all []*sighting) {
 	}
 }
 
-// copyFile copies a file and its log into another directory, as a crash has left them, and returns the
-// path there.
+// copyFile copies a file and its log into another directory, as a crash has left them,
+// and returns the path there.
 func copyFile(t *testing.T, path, dir string) string {
 	t.Helper()
 	to := filepath.Join(dir, filepath.Base(path))

@@ -11,8 +11,8 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// A model is what the parent knows: for certain what it saw in the file at its last look, and, by the
-// journal, what a child has done since, or may have done.
+// A model is what the parent knows: for certain what it saw in the file at its last
+// look, and, by the journal, what a child has done since, or may have done.
 type model struct {
 	t        *testing.T
 	messages map[string]*message // by ID

@@ -7,7 +7,8 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// What may be, by the journal: a call that had not returned when its process was killed was done or was not.
+// What may be, by the journal: a call that had not returned when its process was killed
+// was done or was not.
 
 type certainty uint8
 
@@ -31,9 +32,10 @@ func (st *stay) settled(v store.Verb) (is certainty) {
 	return is
 }
 
-// dues are the times that a message may be due at, zero for at once. The last outcome that is known to
-// be applied counts, and all begun since; outcomes whose lease did not hold any more are reported as lost, and
-// one that was begun before another lease cannot be applied after it.
+// dues are the times that a message may be due at, zero for at once. The last outcome
+// that is known to be applied counts, and all begun since; outcomes whose lease did not
+// hold any more are reported as lost, and one that was begun before another lease
+// cannot be applied after it.
 func (st *stay) dues() []span {
 	all := []span{st.due}
 	for _, o := range st.outcomes {
@@ -58,8 +60,8 @@ func (o *outcome) due() span {
 	return span{o.call.At + int64(o.Delay), o.call.endAt + int64(o.Delay)}
 }
 
-// released says how many attempts were taken back, at least and at most. A lease that may have run out
-// keeps its attempt.
+// released says how many attempts were taken back, at least and at most. A lease that
+// may have run out keeps its attempt.
 func (st *stay) released() (least, most int) {
 	for _, o := range st.outcomes {
 		if o.Verb != store.Release || o.lost {
@@ -146,8 +148,8 @@ func (m *model) purged(x *message) (is certainty) {
 	return is
 }
 
-// heldDuring reports whether a Lease of which nobody knows what it has taken may have held messages when
-// the queue was purged.
+// heldDuring reports whether a Lease of which nobody knows what it has taken may have
+// held messages when the queue was purged.
 func (m *model) heldDuring(p *call) bool {
 	return slices.ContainsFunc(m.leases[p.Queue], func(c *call) bool {
 		return c.start < p.end && (!c.returned() || c.Ended && c.end > p.start)

@@ -18,8 +18,9 @@ var (
 	crashSeed   = flag.Uint64("crash.seed", 0, "what TestCrash draws its numbers from; 0: anew each time")
 )
 
-// A process that sends, consumes and administers is killed again and again, always on the same file. After
-// each kill, everything that it was told has happened must be in the file, and nothing that cannot be.
+// A process that sends, consumes and administers is killed again and again, always on
+// the same file. After each kill, everything that it was told has happened must be in
+// the file, and nothing that cannot be.
 func TestCrash(t *testing.T) {
 	seed := *crashSeed
 	if seed == 0 {

@@ -42,7 +42,8 @@ func (d *delays) add(b, n int64) {
 	d.first = min(d.first, b)
 }
 
-// undelay forgets a message with a due that is gone, though nobody has leased it. The caller holds mu.
+// undelay forgets a message with a due that is gone, though nobody has leased it. The
+// caller holds mu.
 func (q *queue) undelay(seq, due int64) {
 	d := &q.waits
 	b := bucketOf(due)

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// foreignCode finds the result code in an error of a driver that has types of its own for
-// it, as github.com/ncruces/go-sqlite3: either a small number that is an error itself, or a method
-// that returns one.
+// foreignCode finds the result code in an error of a driver that has types of its own
+// for it, as github.com/ncruces/go-sqlite3: either a small number that is an error
+// itself, or a method that returns one.
 func foreignCode(err error) int {
 	for err != nil {
 		v := reflect.ValueOf(err)

@@ -25,8 +25,8 @@ type dsn string
 func (d dsn) Connect(context.Context) (driver.Conn, error) { return d.Driver().Open(string(d)) }
 func (dsn) Driver() driver.Driver                          { return new(modernc.Driver) }
 
-// A file that may not grow any more, as on a full disk: what was confirmed stays, sends fail clearly and
-// as a whole, and when there is room again they work.
+// A file that may not grow any more, as on a full disk: what was confirmed stays, sends
+// fail clearly and as a whole, and when there is room again they work.
 func TestAFullFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queues.db")
 	s, err := sqlite.Open(path, sqlite.Options{Connector: dsn("file:" + path + "?_pragma=max_page_count(60)")})

@@ -106,8 +106,8 @@ func (g *group) write() error {
 	return nil
 }
 
-// order is that of an op in its group. An upkeep reads, and a purge takes away, what was there before the
-// others.
+// order is that of an op in its group. An upkeep reads, and a purge takes away, what
+// was there before the others.
 func order(o op) int {
 	switch o.(type) {
 	case *upkeep:
@@ -165,7 +165,8 @@ func (c *change) drop(seq, size int64) {
 }
 
 // cut notes that the group takes away messages that nobody has leased. Until it is
-// committed or undone, and for those who have read before, leases do not trust what they have read.
+// committed or undone, and for those who have read before, leases do not trust what
+// they have read.
 func (c *change) cut() {
 	if c.cuts {
 		return
@@ -176,8 +177,8 @@ func (c *change) cut() {
 	c.q.mu.Unlock()
 }
 
-// finish brings memory up to date after the commit, and answers callers that need not wait for the
-// disk. It returns the ops of the others.
+// finish brings memory up to date after the commit, and answers callers that need not
+// wait for the disk. It returns the ops of the others.
 func (g *group) finish() (unconfirmed []op) {
 	for _, c := range g.touched {
 		c.apply()

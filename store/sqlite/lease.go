@@ -163,8 +163,9 @@ func (o *leasing) apply(*group) {
 
 func (o *leasing) undo() {}
 
-// abort puts the messages back in line, as if they had never been taken. Others behind them may have been
-// taken, and then the file says that these were, too: that is put right.
+// abort puts the messages back in line, as if they had never been taken. Others behind
+// them may have been taken, and then the file says that these were, too: that is put
+// right.
 func (o *leasing) abort() {
 	if o.putBack() {
 		o.q.s.post(&unsee{opHead: opHead{quick: true}, q: o.q, items: o.items})

@@ -10,7 +10,8 @@ import (
 type Log interface {
 	// Sync returns when the disk has everything that was written to the log before.
 	Sync() error
-	// Rewrite writes to the log what is in it, if there is one. Nobody else writes to it meanwhile.
+	// Rewrite writes to the log what is in it, if there is one. Nobody else writes to
+	// it meanwhile.
 	Rewrite() error
 	io.Closer
 }
@@ -47,10 +48,11 @@ func (l logFile) Rewrite() error {
 	}
 }
 
-// trustLog makes sure that the disk has the log that a process has left which did not close the
-// file. If a write was not confirmed then, the system may show what it has in memory, and take it for written: what we append
-// would be behind a hole that is seen only after a loss of power. So all of it is written again, while nobody
-// else can write.
+// trustLog makes sure that the disk has the log that a process has left which did not
+// close the file. If a write was not confirmed then, the system may show what it has in
+// memory, and take it for written: what we append would be behind a hole that is seen
+// only after a loss of power. So all of it is written again, while nobody else can
+// write.
 func (s *Store) trustLog() (err error) {
 	if err := s.w.exec("BEGIN IMMEDIATE"); err != nil {
 		return err

@@ -51,8 +51,9 @@ type queue struct {
 	delayed int64 // messages that are not due yet
 	leased  int64
 
-	// While cutting is above zero somebody takes away messages that nobody has leased, and cut counts how often
-	// that was. What a Lease has read holds if neither has changed.
+	// While cutting is above zero somebody takes away messages that nobody has leased,
+	// and cut counts how often that was. What a Lease has read holds if neither has
+	// changed.
 	cutting int
 	cut     uint64
 
@@ -163,8 +164,8 @@ func (f *fifo) pop() {
 	}
 }
 
-// valid reports whether the message is still there, as far as memory knows: it was neither leased
-// anew nor settled by who had it before.
+// valid reports whether the message is still there, as far as memory knows: it was
+// neither leased anew nor settled by who had it before.
 func (p *place) valid() bool {
 	return p.item == nil || p.item.state == ready && p.item.gen == p.gen && !p.item.settling
 }

@@ -17,9 +17,10 @@ import (
 )
 
 // A rawLog is the least that a durable queue can do: all that is pending is appended to
-// one file, by one write and one fdatasync, and callers return after that. Messages are in memory too, and
-// what is leased is there alone: by whom, until when, how often. An acknowledgement is a record for each
-// message. It is what the benchmarks compare the store with.
+// one file, by one write and one fdatasync, and callers return after that. Messages are
+// in memory too, and what is leased is there alone: by whom, until when, how often. An
+// acknowledgement is a record for each message. It is what the benchmarks compare the
+// store with.
 type rawLog struct {
 	file *os.File
 	w    *bufio.Writer

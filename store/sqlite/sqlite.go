@@ -5,58 +5,60 @@
 //	…
 //	broker, err := inproq.NewBroker(inproq.Config{Store: s})
 //
-// It uses modernc.org/sqlite, which is Go throughout, so there is nothing to install and
-// no cgo.
+// It uses modernc.org/sqlite, which is Go throughout, so there is nothing to install
+// and no cgo.
 //
 // # What is promised
 //
-// A Send that returned nil is on the disk: it survives the death of the process and, with a
-// disk that does what it says, a loss of power. So do acknowledgements, retries, moves to a
-// dead-letter queue, and settings. That a message was delivered, which counts as an
-// attempt, is written before the handler sees it, but the disk is not waited for: it survives the
-// death of the process, and a loss of power may forget the last ones.
+// A Send that returned nil is on the disk: it survives the death of the process and,
+// with a disk that does what it says, a loss of power. So do acknowledgements, retries,
+// moves to a dead-letter queue, and settings. That a message was delivered, which
+// counts as an attempt, is written before the handler sees it, but the disk is not
+// waited for: it survives the death of the process, and a loss of power may forget the
+// last ones.
 //
-// One process uses a file; a second one gets an error. Where producers and consumers are
-// different processes, one of them opens the file and the others go through it.
+// One process uses a file; a second one gets an error. Where producers and consumers
+// are different processes, one of them opens the file and the others go through it.
 //
 // # How it works
 //
-// Each queue has a table. Messages are appended to it, each with the next number, and stay
-// where they are; that they are leased, to whom, and which come next, is in memory. So is
-// which delayed messages are due within the current five minutes; all others, and all bodies, are
-// only in the file.
+// Each queue has a table. Messages are appended to it, each with the next number, and
+// stay where they are; that they are leased, to whom, and which come next, is in
+// memory. So is which delayed messages are due within the current five minutes; all
+// others, and all bodies, are only in the file.
 //
 //	Send ──▶ pending ─▶ committer: one transaction for all ─▶ fsync ─▶ Send returns
 //	Settle ─▶   "                                                      Settle returns
 //	Lease ──▶ read from the file ─▶ committer: "seen up to here", no fsync ─▶ Lease returns
 //
-// The committer is the one goroutine that writes. It is there while there is something to
-// write. What comes while it waits for the disk goes into the next transaction, so with
-// many senders a wait for the disk serves many of them.
+// The committer is the one goroutine that writes. It is there while there is something
+// to write. What comes while it waits for the disk goes into the next transaction, so
+// with many senders a wait for the disk serves many of them.
 //
-// The write-ahead log is copied into the file beside the commits; they wait only for the end of
-// that.
+// The write-ahead log is copied into the file beside the commits; they wait only for
+// the end of that.
 //
 // # Transactions of the application
 //
 // The file may be the application's own. Then a send can be part of a transaction of
 // the application, begun with database/sql on the same file, see [Store.EnqueueTx].
-// SQLite has one writer at a time: while that transaction is open, other
-// sends and settlements wait. Begin it with BEGIN IMMEDIATE and a
-// busy timeout (modernc: _txlock=immediate&_pragma=busy_timeout(5000)), and keep it short.
+// SQLite has one writer at a time: while that transaction is open, other sends and
+// settlements wait. Begin it with BEGIN IMMEDIATE and a busy timeout (modernc:
+// _txlock=immediate&_pragma=busy_timeout(5000)), and keep it short.
 //
 // # Looking into it
 //
-// The sqlite3 shell may read the file at any time; see the README of this package
-// for the tables and some queries. Nobody but the store may write to its tables.
+// The sqlite3 shell may read the file at any time; see the README of this package for
+// the tables and some queries. Nobody but the store may write to its tables.
 //
 // # Costs
 //
-// With a disk that takes 0.5 ms for an fsync: one sender waits 0.7 ms; the more there are, the
-// less each message costs, to about 4 µs in batches of 100. A waiting message takes its body and 50
-// to 60 bytes of the file, and nothing of memory. The file does not shrink: what is free is used
-// again. Purge and DeleteQueue take time in proportion to the backlog, about 0.1 s for a
-// million messages, during which nothing else is written.
+// With a disk that takes 0.5 ms for an fsync: one sender waits 0.7 ms; the more there
+// are, the less each message costs, to about 4 µs in batches of 100. A waiting message
+// takes its body and 50 to 60 bytes of the file, and nothing of memory. The file does
+// not shrink: what is free is used again. Purge and DeleteQueue take time in proportion
+// to the backlog, about 0.1 s for a million messages, during which nothing else is
+// written.
 package sqlite
 
 import (
@@ -89,8 +91,8 @@ type Options struct {
 	// make, or with a file system of its own. Nil: modernc.org/sqlite. The path is then used
 	// for the lock alone.
 	Connector driver.Connector
-	// Log is the write-ahead log, with a Connector whose files are not those beside path. The store closes
-	// it. Nil: the file at path + "-wal".
+	// Log is the write-ahead log, with a Connector whose files are not those beside
+	// path. The store closes it. Nil: the file at path + "-wal".
 	Log Log
 }
 
@@ -150,8 +152,8 @@ func (s *Store) Guarantee() store.Guarantee {
 }
 
 // Open opens the file at path, and creates it if there is none. The directory must
-// exist. Beside the file there will be two others while it is open, with -wal and -shm at the end of their
-// names, and an empty one with -lock.
+// exist. Beside the file there will be two others while it is open, with -wal and -shm
+// at the end of their names, and an empty one with -lock.
 //
 // Errors: that another process, or another Store, has it open; that it is of a newer
 // version; that it is no file of SQLite, or damaged.

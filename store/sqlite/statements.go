@@ -92,9 +92,10 @@ func moving(from, to *queue) string {
 		quote(from.table) + " WHERE seq = ?1"
 }
 
-// plainInsert inserts neighbours: only the first has its seq in words, those of the others follow, which SQLite is
-// quicker at than at numbers that it is given. The parameters that all rows share are numbered; the others
-// are not, because SQLite looks numbers up one by one.
+// plainInsert inserts neighbours: only the first has its seq in words, those of the
+// others follow, which SQLite is quicker at than at numbers that it is given. The
+// parameters that all rows share are numbered; the others are not, because SQLite looks
+// numbers up one by one.
 func plainInsert(t string, n int) string {
 	return "INSERT INTO " + t + " (seq, sent, content_type, id, body) VALUES (?1, ?2, ?3, ?, ?)" +
 		strings.Repeat(", (NULL, ?2, ?3, ?, ?)", n-1)

@@ -11,18 +11,20 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// EnqueueTx adds messages within a transaction of the application, on the store's own file:
-// tx is a *sql.Tx or a *sql.Conn. They are there when it commits, and never if it is rolled back. With
-// a *sql.Conn that is not in a transaction they are there at once.
+// EnqueueTx adds messages within a transaction of the application, on the store's own
+// file: tx is a *sql.Tx or a *sql.Conn. They are there when it commits, and never if it
+// is rolled back. With a *sql.Conn that is not in a transaction they are there at once.
 //
-// SQLite has one writer at a time. From its first write on, such as this, until its end the transaction keeps all
-// other writers waiting: sends, settlements, and leases too. They wait for
-// Options.BusyTimeout at the most. A transaction that has read before it
-// writes fails with SQLITE_BUSY_SNAPSHOT if anybody has written meanwhile, so begin it with BEGIN IMMEDIATE.
+// SQLite has one writer at a time. From its first write on, such as this, until its end
+// the transaction keeps all other writers waiting: sends, settlements, and leases too.
+// They wait for Options.BusyTimeout at the most. A transaction that has read before it
+// writes fails with SQLITE_BUSY_SNAPSHOT if anybody has written meanwhile, so begin it
+// with BEGIN IMMEDIATE.
 //
-// The store learns of the commit by waiting for the same lock: no hook is needed, and it does not
-// matter which driver the application uses. It tries after a tenth of the time that it has been
-// waiting, at least every 20 ms, so messages are delivered that much later at most.
+// The store learns of the commit by waiting for the same lock: no hook is needed, and
+// it does not matter which driver the application uses. It tries after a tenth of the
+// time that it has been waiting, at least every 20 ms, so messages are delivered that
+// much later at most.
 func (s *Store) EnqueueTx(ctx context.Context, tx any, name string, msgs []store.Message) error {
 	var x executor
 	switch tx := tx.(type) {
@@ -83,8 +85,8 @@ func (s *Store) enqueueTx(ctx context.Context, x executor, q *queue, msgs []stor
 	for i := range msgs {
 		size += len(msgs[i].Body)
 	}
-	// The next number is taken within the transaction. Since there is one writer, the order of numbers
-	// is that of commits.
+	// The next number is taken within the transaction. Since there is one writer, the
+	// order of numbers is that of commits.
 	const reserve = "UPDATE inproq_counts SET next = next + ?, messages = messages + ?, bytes = bytes + ? " +
 		"WHERE queue = (SELECT number FROM inproq_queues WHERE name = ? AND number = ? AND deleted = 0) " +
 		"AND (SELECT value FROM inproq_store WHERE key = 'id') = ? RETURNING next"
@@ -138,8 +140,9 @@ func (s *Store) whyNoRow(ctx context.Context, x executor) error {
 	return store.ErrQueueNotFound
 }
 
-// absorb takes into account what others have committed since: the application's transactions. The
-// committer calls it at the beginning of its own, when nobody else can write.
+// absorb takes into account what others have committed since: the application's
+// transactions. The committer calls it at the beginning of its own, when nobody else
+// can write.
 func (s *Store) absorb() error {
 	version, err := s.w.number("PRAGMA data_version")
 	if err != nil || version == s.version {

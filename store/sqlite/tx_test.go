@@ -250,8 +250,8 @@ func TestATransactionOnAnotherFile(t *testing.T) {
 	require.ErrorContains(t, err, "string")
 }
 
-// A transaction that stays open keeps other writers waiting, up to BusyTimeout. Nothing of theirs
-// is lost or doubled.
+// A transaction that stays open keeps other writers waiting, up to BusyTimeout. Nothing
+// of theirs is lost or doubled.
 func TestAStalledTransaction(t *testing.T) {
 	p := newShop(t, sqlite.Options{BusyTimeout: 200 * time.Millisecond})
 	tx := p.begin(t)
@@ -290,7 +290,8 @@ func TestCloseDuringATransaction(t *testing.T) {
 	assert.Equal(t, int64(1), st.Messages)
 }
 
-// One that has read before others wrote cannot write any more: SQLite says so, and we how to avoid it.
+// One that has read before others wrote cannot write any more: SQLite says so, and we
+// how to avoid it.
 func TestATransactionThatHasReadBefore(t *testing.T) {
 	p := newShop(t, sqlite.Options{})
 	conn, err := p.db.Conn(t.Context())

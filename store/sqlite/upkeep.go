@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// advance does what is due and needs no access to the file: leases run out, delays end. It reports whether there
-// is more to do, by an upkeep. The caller holds mu.
+// advance does what is due and needs no access to the file: leases run out, delays end.
+// It reports whether there is more to do, by an upkeep. The caller holds mu.
 func (q *queue) advance(now int64) (more bool) {
 	if !q.loaded {
 		return true
@@ -26,8 +26,8 @@ func (q *queue) nextEvent() int64 {
 	return next
 }
 
-// current brings a queue up to date for a call that looks at it. It returns the time, and holds mu
-// unless it fails.
+// current brings a queue up to date for a call that looks at it. It returns the time,
+// and holds mu unless it fails.
 func (s *Store) current(q *queue) (now int64, err error) {
 	for {
 		q.mu.Lock()

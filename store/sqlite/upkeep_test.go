@@ -63,8 +63,8 @@ func TestSeveralUpkeepsAtOnce(t *testing.T) {
 	assert.Zero(t, st.Delayed)
 }
 
-// When there are more messages in line than memory is to have, buckets wait in the file, and come in
-// their order.
+// When there are more messages in line than memory is to have, buckets wait in the
+// file, and come in their order.
 func TestBucketsThatWaitInTheFile(t *testing.T) {
 	s := at(t, filepath.Join(t.TempDir(), "queues.db"))
 	_, err := s.PutQueue(t.Context(), store.Queue{Name: "q"})

@@ -67,11 +67,15 @@ var peekChecks = []check{
 		explanation: "Peek returns the ready messages first, then the delayed ones",
 		run: func(t *trial) {
 			t.create("q")
-			t.send("q", delayed("d1", 4*t.unit), msg("r1"), delayed("d2", 3*t.unit), msg("r2"))
-			t.send("q", msg("r3"), delayed("d3", 5*t.unit), msg("retried"))
+			unit := t.unit
+			if !t.harness.Virtual {
+				unit = t.hold // none may become ready on a slow machine
+			}
+			t.send("q", delayed("d1", 4*unit), msg("r1"), delayed("d2", 3*unit), msg("r2"))
+			t.send("q", msg("r3"), delayed("d3", 5*unit), msg("retried"))
 			for _, d := range t.take("q", 4) {
 				if string(d.Body) == "retried" {
-					t.retry("q", 2*t.unit, d)
+					t.retry("q", 2*unit, d)
 				} else {
 					t.release("q", d)
 				}
@@ -81,8 +85,10 @@ var peekChecks = []check{
 				t.same(fmt.Sprintf("Peek, %d at a time,", limit), got, "r1", "r2", "r3", "d1", "d2", "d3", "retried")
 				t.same(fmt.Sprintf("the first three of Peek, %d at a time,", limit), got[:3], "r1", "r2", "r3")
 			}
-			t.pass(5 * t.unit)
-			t.same("Peek when all are ready", t.peek("q"), "r1", "r2", "r3", "d1", "d2", "d3", "retried")
+			if t.harness.Virtual {
+				t.pass(5 * unit)
+				t.same("Peek when all are ready", t.peek("q"), "r1", "r2", "r3", "d1", "d2", "d3", "retried")
+			}
 		},
 	},
 	{

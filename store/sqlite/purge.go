@@ -14,6 +14,10 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 	return s.submit(ctx, &purge{q: q})
 }
 
+// asideTable has rows for the moment in which their table is cleared. It belongs to the
+// writing connection, and is in its memory.
+const asideTable = "inproq_aside"
+
 // A purge is one call of Purge. In its group it comes before all that adds or settles.
 type purge struct {
 	opHead
@@ -47,16 +51,21 @@ func (o *purge) plan(g *group) error {
 	if len(held) == 0 {
 		return g.c.exec(o.q.sql().clear) // which is quicker than any condition
 	}
-	from := int64(0)
-	for _, seq := range append(held, o.next) {
-		if seq > from {
-			if err := g.c.exec(o.q.sql().remove, from, seq-1); err != nil {
-				return err
-			}
+	// To delete all rows of a table at once is quicker than to delete all but some, so
+	// these are put aside.
+	sql := o.q.sql()
+	for _, seq := range held {
+		if err := g.c.exec(sql.setAside, seq); err != nil {
+			return err
 		}
-		from = seq + 1
 	}
-	return nil
+	if err := g.c.exec(sql.clear); err != nil {
+		return err
+	}
+	if err := g.c.exec(sql.restore); err != nil {
+		return err
+	}
+	return g.c.exec("DELETE FROM temp." + asideTable)
 }
 
 func (o *purge) undo()  {}

@@ -220,6 +220,7 @@ var writerSetup = []string{
 	"PRAGMA wal_autocheckpoint=0",
 	"PRAGMA cache_size=-65536",
 	"PRAGMA temp_store=MEMORY",
+	"CREATE TEMP TABLE " + asideTable + " (seq INTEGER PRIMARY KEY, sent, content_type, id, body, headers, due, attempts, since)",
 }
 
 func (s *Store) open() (err error) {

@@ -34,6 +34,8 @@ type statements struct {
 	remove   string // from seq, to seq
 	clear    string
 	drop     string
+	setAside string // seq
+	restore  string
 	inserts  [3]insertion
 }
 
@@ -77,6 +79,8 @@ func newStatements(table string) *statements {
 		remove:   "DELETE FROM " + t + " WHERE seq BETWEEN ? AND ?",
 		clear:    "DELETE FROM " + t,
 		drop:     "DROP TABLE " + t,
+		setAside: "INSERT INTO temp." + asideTable + " (" + columns + ") " + from + " WHERE seq = ?",
+		restore:  "INSERT INTO " + t + " (" + columns + ") SELECT " + columns + " FROM temp." + asideTable + " ORDER BY seq",
 	}
 	for i, n := range insertRows {
 		s.inserts[i] = insertion{n, plainInsert(t, n), fullInsert(t, n)}

@@ -114,10 +114,10 @@ func (a *api) consumerSettings(c *consumerRequest, s object, other []string) {
 // settings are the ones of the broker: there, zero is the default.
 func (c *consumerRequest) settings() inproq.ConsumerSettings {
 	s := inproq.ConsumerSettings{
-		MaxBatchSize:      value(c.batchSize),
-		MaxConcurrency:    value(c.maxConcurrency),
-		VisibilityTimeout: value(c.visibility),
-		RetryDelay:        value(c.retryDelay),
+		MaxBatchSize:      number(c.batchSize),
+		MaxConcurrency:    number(c.maxConcurrency),
+		VisibilityTimeout: duration(c.visibility),
+		RetryDelay:        duration(c.retryDelay),
 		DeadLetterQueue:   c.deadLetterQueue,
 	}
 	if c.maxWait != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -280,3 +281,11 @@ func ceil(d, unit time.Duration) int64 {
 	}
 	return n
 }
+
+// The values of fields that may be absent, which are zero then.
+
+func number(p *int) int { return *cmp.Or(p, new(0)) }
+
+func duration(p *time.Duration) time.Duration { return *cmp.Or(p, new(time.Duration(0))) }
+
+func isTrue(p *bool) bool { return *cmp.Or(p, new(false)) }

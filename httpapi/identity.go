@@ -44,12 +44,12 @@ func (a *api) listMemberships(r *http.Request) (any, error) {
 }
 
 // onePage is a list of one.
-func onePage[T any](r *http.Request, item T) (any, error) {
+func onePage(r *http.Request, item any) (any, error) {
 	w, err := window(r.URL.Query(), 1)
 	if err != nil {
 		return nil, err
 	}
-	return page{append([]T{}, []T{item}[w.from:w.from+w.info.Count]...), w.info}, nil
+	return page{[]any{item}[w.from : w.from+w.info.Count], w.info}, nil
 }
 
 func (a *api) getUser(*http.Request) (any, error) {

@@ -27,7 +27,7 @@ func (a *api) pullRequest(raw []byte) (req inproq.PullRequest, err error) {
 	}
 	var d decoder
 	o := d.body(raw, "batch_size", "visibility_timeout_ms", "visibility_timeout")
-	req.BatchSize = value(o.count("batch_size", codeInvalid, 1, a.limits.MaxPullBatch))
+	req.BatchSize = number(o.count("batch_size", codeInvalid, 1, a.limits.MaxPullBatch))
 	for _, key := range []string{"visibility_timeout", "visibility_timeout_ms"} {
 		v := o.duration(key, time.Millisecond, codeInvalid, time.Millisecond, a.limits.MaxVisibility)
 		if v != nil {

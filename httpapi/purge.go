@@ -22,7 +22,7 @@ const purgedAt = "httpapi.purge_started_at"
 func purgeRequest(raw []byte) error {
 	var d decoder
 	o := d.body(raw, "delete_messages_permanently")
-	if consent := o.flag("delete_messages_permanently"); !value(consent) {
+	if consent := o.flag("delete_messages_permanently"); !isTrue(consent) {
 		d.fail(codeInvalid, o.place("delete_messages_permanently"), "delete_messages_permanently should be true")
 	}
 	return d.err

@@ -166,13 +166,13 @@ func (a *api) createQueue(r *http.Request) (any, error) {
 		return nil, invalid(codeQueueName, "/queue_name", "queue_name is required")
 	}
 	q, err := a.broker.CreateQueue(r.Context(), req.name, inproq.QueueConfig{
-		DeliveryDelay:          value(req.delay),
-		MessageRetentionPeriod: value(req.retention),
+		DeliveryDelay:          duration(req.delay),
+		MessageRetentionPeriod: duration(req.retention),
 	})
 	if errors.Is(err, inproq.ErrQueueExists) {
 		return nil, invalid(codeNameTaken, "", "Queue name '%s' is already taken. Please use a different name and try again.", req.name)
 	}
-	if err == nil && value(req.paused) {
+	if err == nil && isTrue(req.paused) {
 		q, err = a.broker.UpdateQueue(r.Context(), q.Name, inproq.QueueUpdate{DeliveryPaused: req.paused})
 	}
 	return queueOnWire(&q), err
@@ -239,14 +239,6 @@ func (a *api) queueMetrics(r *http.Request) (any, error) {
 func (a *api) metrics(ctx context.Context, name string) (wireMetrics, error) {
 	m, err := a.broker.Metrics(ctx, name)
 	return metricsOnWire(m), err
-}
-
-// value is what a pointer points to, zero for nil.
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
 }
 
 // isAlphanumeric is what Cloudflare asks of a queue's id.

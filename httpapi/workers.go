@@ -34,7 +34,7 @@ func subdomainRequest(raw []byte) error {
 	var d decoder
 	o := d.body(raw, "enabled", "previews_enabled")
 	for _, key := range []string{"enabled", "previews_enabled"} {
-		if value(o.flag(key)) {
+		if isTrue(o.flag(key)) {
 			d.fail(codeInvalid, o.place(key), `there is no workers.dev here: set "workers_dev" and "preview_urls" to false`)
 		}
 	}

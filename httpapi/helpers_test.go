@@ -183,3 +183,8 @@ func (c *caller) refuses(cases []refused) {
 		}
 	}
 }
+
+func unmarshal(t testing.TB, text string, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), v), text)
+}

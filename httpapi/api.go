@@ -73,6 +73,7 @@ func newAPI(broker *inproq.Broker, cfg Config) *api {
 
 // ServeHTTP finds the route of a request, below whatever prefix.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	limitTime(w, r)
 	if routed := a.find(r); routed != nil {
 		a.mux.ServeHTTP(w, routed)
 		return

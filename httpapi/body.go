@@ -21,44 +21,52 @@ const (
 	bodyTimeout = 30 * time.Second
 )
 
-// bounded bounds a request's body in size and time.
-func (a *api) bounded(w http.ResponseWriter, r *http.Request) io.ReadCloser {
-	limit := int64(controlBody)
-	if isDataPlane(r) {
-		limit = a.dataBody
+// limitTime gives the body of a request its time, unless the server has. That goes for
+// whoever reads it: after an action that does not, the server itself.
+func limitTime(w http.ResponseWriter, r *http.Request) {
+	if hasBody(r) && !serverLimitsTime(r) {
+		// A writer that is not a connection has no deadline; neither can it be slow.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
-	b := &boundedBody{ReadCloser: r.Body, limit: limit, code: codeInvalid}
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// serverLimitsTime reports whether there is a deadline that is not to be touched.
+func serverLimitsTime(r *http.Request) bool {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return ok && server.ReadTimeout > 0
+}
+
+// boundedBody is the body of a request whose action is about to read it.
+type boundedBody struct {
+	io.ReadCloser
+	w        http.ResponseWriter
+	limit    int64
+	code     int // of one that exceeds the limit
+	tooLarge bool
+}
+
+// bounded bounds the size of a request's body.
+func (a *api) bounded(w http.ResponseWriter, r *http.Request) *boundedBody {
+	b := &boundedBody{ReadCloser: http.NoBody, w: w, limit: controlBody, code: codeInvalid}
+	if isDataPlane(r) {
+		b.limit = a.dataBody
+	}
 	switch {
 	case strings.HasSuffix(r.Pattern, messagesPath):
 		b.code = codeMessageSize
 	case strings.HasSuffix(r.Pattern, messagesPath+"/batch"):
 		b.code = codeBatchBytes
 	}
-	if r.Body == nil || r.Body == http.NoBody {
-		b.ReadCloser = http.NoBody
-		return b
-	}
-	if r.ContentLength > limit {
-		b.ReadCloser = http.NoBody // it is refused unread
-		b.tooLarge = true
+	switch {
+	case r.ContentLength > b.limit:
+		b.tooLarge = true // it is refused unread
 		w.Header().Set("Connection", "close")
-		return b
-	}
-	b.ReadCloser = http.MaxBytesReader(w, r.Body, limit)
-	b.deadline = http.NewResponseController(w)
-	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
-		b.deadline = nil // it is the server's
+	case hasBody(r):
+		b.ReadCloser = http.MaxBytesReader(w, r.Body, b.limit)
 	}
 	return b
-}
-
-// boundedBody is the body of a request whose route is about to read it.
-type boundedBody struct {
-	io.ReadCloser
-	limit    int64
-	code     int // of one that exceeds it
-	tooLarge bool
-	deadline *http.ResponseController // nil: none is to be set
 }
 
 // readBody reads the whole body. It is UTF-8: encoding/json would put U+FFFD in the place
@@ -68,18 +76,16 @@ func readBody(r *http.Request) ([]byte, error) {
 	if b.tooLarge {
 		return nil, b.exceeded()
 	}
-	if b.deadline != nil {
-		// A writer that is not a connection has none; neither can it be slow.
-		if b.deadline.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
-			// Left in place it would end the request's context while the action runs.
-			defer func() { _ = b.deadline.SetReadDeadline(time.Time{}) }()
-		}
-	}
 	raw, err := io.ReadAll(b)
 	switch {
-	case err == nil && !utf8.Valid(raw):
-		return nil, invalid(codeMalformed, "", "the body is not valid UTF-8")
 	case err == nil:
+		if !serverLimitsTime(r) {
+			// Left in place, the deadline would end the request's context while the action runs.
+			_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{})
+		}
+		if !utf8.Valid(raw) {
+			return nil, invalid(codeMalformed, "", "the body is not valid UTF-8")
+		}
 		return raw, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &failure{Code: codeDisconnected, Message: "the body did not arrive in time", status: http.StatusRequestTimeout}

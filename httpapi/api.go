@@ -86,7 +86,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // place counts where a whole route fits.
 func (a *api) find(r *http.Request) *http.Request {
 	escaped := r.URL.EscapedPath()
-	if path.Clean(escaped) != escaped {
+	if !strings.HasPrefix(escaped, "/") || path.Clean(escaped) != escaped {
 		return nil // the mux would answer with a redirection, which no client expects
 	}
 	for rest := escaped; rest != ""; {

@@ -111,6 +111,9 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 		return store.Stats{}, fromStore(err, ep.name)
 	}
 	ep.sent.Add(uint64(len(msgs)))
+	if c := ep.consumed.Load(); c != nil { // else nobody asks
+		c.sentBytes.Add(uint64(size))
+	}
 	if ep.broker.events.wants(bitSent) {
 		for i := range msgs {
 			ep.noteSent(&msgs[i], now)

@@ -61,18 +61,23 @@ func (a *api) pull(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := wirePull{
-		MessageBacklogCount: pulled.Metrics.BacklogCount,
-		Messages:            make([]wireMessage, len(pulled.Messages)),
-		Metadata:            wireMetadata{metricsOnWire(pulled.Metrics)},
-	}
+	res := wirePull{Messages: make([]wireMessage, len(pulled.Messages))}
+	backlog := pulled.Metrics
 	for i := range pulled.Messages {
 		m := &pulled.Messages[i]
+		// Here the backlog has what is not acknowledged, so this batch too.
+		backlog.BacklogCount++
+		backlog.BacklogBytes += int64(len(m.Body))
+		if backlog.OldestMessageTimestamp.IsZero() || m.Timestamp.Before(backlog.OldestMessageTimestamp) {
+			backlog.OldestMessageTimestamp = m.Timestamp
+		}
 		res.Messages[i] = wireMessage{
 			ID: m.ID, Body: bodyOnWire(m.Body, m.ContentType), TimestampMS: m.Timestamp.UnixMilli(), Attempts: m.Attempts,
 			LeaseID: m.LeaseID, Metadata: metadataOnWire(m.Headers, m.ContentType),
 		}
 	}
+	res.Metadata.Metrics = metricsOnWire(backlog)
+	res.MessageBacklogCount = backlog.BacklogCount
 	return res, nil
 }
 

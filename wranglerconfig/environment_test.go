@@ -185,7 +185,8 @@ func TestWhatHasNoEffect(t *testing.T) {
 			{"binding": "MY_LOG"},
 			{"binding": "B", "queue": "b", "remote": true, "delivery_delay": 5},
 			{"binding": "C", "queue": "c", "remote": false}],
-		"consumers": [{"queue": "c", "visibility_timeout_ms": 1000, "dead_letter_queue": ""}]}}`, "")
+		"consumers": [{"queue": "c", "visibility_timeout_ms": 1000, "dead_letter_queue": "",
+			"max_concurrency": null}]}}`, "")
 	require.NoError(t, err)
 	assert.Equal(t, []Producer{{"MY_LOG", "s-my-log"}, {"B", "b"}, {"C", "c"}}, cfg.Producers)
 	assert.Equal(t, []Consumer{{"c", settings(nil)}}, cfg.Consumers)
@@ -197,6 +198,7 @@ func TestWhatHasNoEffect(t *testing.T) {
 		"wrangler.jsonc:4: queues.producers[1].delivery_delay has no effect: the delay is a setting of the queue",
 		"wrangler.jsonc:4: queues.producers[1].remote has no effect: the queue is in this process",
 		"wrangler.jsonc:6: queues.consumers[0].visibility_timeout_ms has no effect: it is a setting of pull consumers",
+		"wrangler.jsonc:7: queues.consumers[0].max_concurrency is null, which wrangler refuses: left out, it means the same",
 	}, warnings)
 }
 

@@ -98,7 +98,10 @@ func (r *reader) consumer(c *value, at string, cfg *Config) {
 		MaxRetries:      r.count(c, at, "max_retries", 0, l.MaxRetries),
 		RetryDelay:      r.seconds(c, at, "retry_delay", l.MaxDelay, time.Second),
 	}
-	if v := c.get("max_concurrency"); v == nil || v.kind != null { // null: as the load wants
+	if v := c.get("max_concurrency"); v != nil && v.kind == null {
+		// Cloudflare's API and its documentation have it, wrangler's own check does not.
+		r.warning(v.line, at+"max_concurrency", "is null, which wrangler refuses: left out, it means the same")
+	} else {
 		s.MaxConcurrency = r.count(c, at, "max_concurrency", 1, l.MaxConcurrency)
 	}
 	if v := c.get("dead_letter_queue"); r.is(v, text, at+"dead_letter_queue") && v.text != "" {

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,9 +145,18 @@ func TestConsumersAreRefused(t *testing.T) {
 func TestMessagesMeetTheHandlerOfTheirScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := call(t, inproq.Config{})
-		var got []string
+		var mu sync.Mutex
+		var list []string
+		got := func() []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(list)
+		}
 		require.NoError(t, inproq.Handle(c.broker, "mailer", inproq.Each(func(_ context.Context, m *inproq.Message[string]) error {
-			got = append(got, m.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			list = append(list, m.Body)
 			return nil
 		})))
 		ctx, stop := context.WithCancel(t.Context())
@@ -157,18 +168,18 @@ func TestMessagesMeetTheHandlerOfTheirScript(t *testing.T) {
 		c.do("POST", path+"/consumers", `{"type":"worker","script_name":"nobody"}`).ok(&w)
 		c.do("POST", path+"/messages", `{"body":"first"}`).ok(nil)
 		time.Sleep(time.Hour)
-		assert.Empty(t, got)
+		assert.Empty(t, got())
 		c.do("DELETE", path+"/consumers/"+w.ID, "").ok(nil)
 		c.do("POST", path+"/consumers", `{"type":"worker","script_name":"mailer"}`).ok(&w)
 		time.Sleep(time.Minute)
-		assert.Equal(t, []string{"first"}, got)
+		assert.Equal(t, []string{"first"}, got())
 
 		c.do("POST", path+"/messages", `{"body":"second","delay_seconds":3600}`).ok(nil)
 		c.do("POST", path+"/messages", `{"body":{"not":"a string"}}`).ok(nil)
 		time.Sleep(59 * time.Minute)
-		assert.Equal(t, []string{"first"}, got)
+		assert.Equal(t, []string{"first"}, got())
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, []string{"first", "second"}, got)
+		assert.Equal(t, []string{"first", "second"}, got())
 
 		stop()
 		require.NoError(t, <-ended)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/inproq/inproq"
+	"github.com/inproq/inproq/eventsub"
 )
 
 // Config says what the API answers to. The zero value is for this machine alone.
@@ -20,6 +21,9 @@ type Config struct {
 	// error, which becomes a 403. Its text is shown only if it is one of this package's.
 	// Nil: only requests from this machine, whatever their token.
 	Authorize func(r *http.Request, need Permission) error
+	// Events has the event subscriptions that the API manages. Nil: a service of the
+	// broker's without sources of its own.
+	Events *eventsub.Service
 	// Logger gets the errors that callers see as an "unknown internal error". Nil:
 	// slog.Default().
 	Logger *slog.Logger
@@ -27,15 +31,16 @@ type Config struct {
 
 // api is the handler.
 type api struct {
-	broker    *inproq.Broker
-	account   string
-	authorize func(*http.Request, Permission) error
-	log       *slog.Logger
-	mux       *http.ServeMux
-	roots     map[string]bool // the first segments of all routes
-	names     sync.Map        // of queues that were asked for, by id
-	limits    inproq.Limits
-	dataBody  int64 // the largest body of a request about messages
+	broker        *inproq.Broker
+	account       string
+	authorize     func(*http.Request, Permission) error
+	log           *slog.Logger
+	subscriptions *eventsub.Service
+	mux           *http.ServeMux
+	roots         map[string]bool // the first segments of all routes
+	names         sync.Map        // of queues that were asked for, by id
+	limits        inproq.Limits
+	dataBody      int64 // the largest body of a request about messages
 }
 
 // New returns the API of a broker. It starts no goroutine.
@@ -50,6 +55,10 @@ func newAPI(broker *inproq.Broker, cfg Config) *api {
 	a := &api{
 		broker: broker, account: cfg.AccountID, authorize: cfg.Authorize, log: cfg.Logger,
 		mux: http.NewServeMux(), roots: make(map[string]bool),
+	}
+	if a.subscriptions = cfg.Events; a.subscriptions == nil {
+		// Its account is checked above, so nothing can go wrong.
+		a.subscriptions, _ = eventsub.New(broker, eventsub.Config{AccountID: cfg.AccountID, Logger: cfg.Logger})
 	}
 	a.limits = broker.Limits()
 	a.dataBody = dataBodyLimit(max(a.limits.MaxMessageBytes, a.limits.MaxBatchBytes), a.limits.MaxBatchMessages)

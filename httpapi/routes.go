@@ -39,6 +39,7 @@ func (a *api) routes() []route {
 		a.messageRoutes(),
 		a.pullRoutes(),
 		a.peekRoutes(),
+		a.subscriptionRoutes(),
 		a.workerRoutes(),
 		a.identityRoutes(),
 	)

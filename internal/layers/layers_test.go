@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	".":         {"store", "store/memory", "internal"},
 	"queuetest": {".", "store", "store/memory", "internal"},
 	// What is built on the public API alone.
-	"httpapi":  {"."},
+	"eventsub": {"."},
+	"httpapi":  {".", "eventsub"},
 	"examples": {".", "queuetest"}, // every example, in its tests too
 }
 

@@ -34,12 +34,12 @@ microbench: ## Run the benchmarks beside the code; set BENCH to choose some
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target FUZZTIME times, or for as long
-	@go list ./... | while read -r pkg; do \
+	@for dir in $(MODULES); do (cd "$$dir" && go list ./... | while read -r pkg; do \
 		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz'); do \
 			echo "$$pkg $$target"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg" || exit 1; \
 		done || exit 1; \
-	done
+	done) || exit 1; done
 
 .PHONY: examples
 examples: ## Run every example program once

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -193,6 +194,33 @@ func TestRestartOnTheSameFile(t *testing.T) {
 	assert.Empty(t, c.pull(parcels))
 	c.do("POST", "/queues/"+orders+"/messages", `{"body": {"item": "boots", "quantity": 1}}`, nil)
 	c.eventually("an order", func() bool { return c.log.has(`shop: sold 1 × "boots"`) })
+}
+
+// What happens to queues is an event that other queues can be subscribed to, and the
+// subscription survives a restart.
+func TestEventsOfQueues(t *testing.T) {
+	o := options{db: filepath.Join(t.TempDir(), "queues.db")}
+	c := start(t, o)
+	c.do("POST", "/queues", `{"queue_name": "events"}`, nil)
+	id := c.queues()["events"]
+	c.do("POST", "/queues/"+id+"/consumers", `{"type": "http_pull"}`, nil)
+	c.do("POST", "/event_subscriptions/subscriptions", `{"name": "new queues", "enabled": true, "source": {"type": "queues"},
+		"destination": {"type": "queues.queue", "queue_id": "`+id+`"}, "events": ["queue.created"]}`, nil)
+	for restart := range 2 {
+		if restart == 1 {
+			c.stop()
+			c = start(t, o)
+		}
+		var got []message
+		c.eventually("an event", func() bool { // the first of these may come before somebody listens
+			c.do("POST", "/queues", `{"queue_name": "q`+rand.Text()+`"}`, nil)
+			got = c.pull(id)
+			return len(got) > 0
+		})
+		body, err := base64.StdEncoding.DecodeString(got[0].Body)
+		require.NoError(t, err)
+		assert.Contains(t, string(body), `"type":"cf.queues.queue.created"`)
+	}
 }
 
 func TestTokens(t *testing.T) {

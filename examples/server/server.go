@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/inproq/inproq"
+	"github.com/inproq/inproq/eventsub"
 	"github.com/inproq/inproq/httpapi"
 	"github.com/inproq/inproq/store/sqlite"
 	"github.com/inproq/inproq/wranglerconfig"
@@ -28,6 +29,7 @@ type options struct {
 type server struct {
 	broker  *inproq.Broker
 	store   *sqlite.Store // nil: the broker's own, in memory
+	events  *eventsub.Service
 	handler http.Handler
 }
 
@@ -56,9 +58,13 @@ func newServer(ctx context.Context, o options, log *log.Logger) (_ *server, err 
 	if err := handlers(s.broker, script, log); err != nil {
 		return nil, err
 	}
-	if s.handler, err = routes(s.broker, o); err != nil {
+	if o.account != "" && !accountID.MatchString(o.account) {
+		return nil, fmt.Errorf("-account is %q, which is not 32 lower-case hex digits", o.account)
+	}
+	if s.events, err = eventsub.New(s.broker, eventsub.Config{AccountID: o.account}); err != nil {
 		return nil, err
 	}
+	s.handler = s.routes(o)
 	return s, nil
 }
 
@@ -87,8 +93,8 @@ func (s *server) configure(ctx context.Context, o options, log *log.Logger) (scr
 var accountID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // routes mounts the API where wrangler and the SDKs expect it.
-func routes(b *inproq.Broker, o options) (http.Handler, error) {
-	cfg := httpapi.Config{AccountID: o.account}
+func (s *server) routes(o options) http.Handler {
+	cfg := httpapi.Config{AccountID: o.account, Events: s.events}
 	tokens := make(map[string]httpapi.Permission)
 	if o.readToken != "" {
 		tokens[o.readToken] = httpapi.QueuesRead
@@ -99,12 +105,9 @@ func routes(b *inproq.Broker, o options) (http.Handler, error) {
 	if len(tokens) > 0 {
 		cfg.Authorize = httpapi.StaticTokens(tokens)
 	}
-	if o.account != "" && !accountID.MatchString(o.account) {
-		return nil, fmt.Errorf("-account is %q, which is not 32 lower-case hex digits", o.account)
-	}
 	mux := http.NewServeMux()
-	mux.Handle("/client/v4/", httpapi.New(b, cfg))
-	return mux, nil
+	mux.Handle("/client/v4/", httpapi.New(s.broker, cfg))
+	return mux
 }
 
 // serve answers on l until ctx ends. Then come first no more requests, and then no more
@@ -118,7 +121,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	var serveErr, runErr error
+	var serveErr, runErr, eventsErr error
 	var wg sync.WaitGroup
 	served, ran := make(chan struct{}), make(chan struct{})
 	wg.Go(func() {
@@ -133,6 +136,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		defer close(ran)
 		runErr = s.broker.Run(running)
 	})
+	wg.Go(func() { eventsErr = s.events.Run(running) }) // what happens to queues, for those subscribed to it
 	select {
 	case <-ctx.Done():
 	case <-served: // it has failed
@@ -143,7 +147,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 	err := web.Shutdown(grace)
 	drain() // Run has a grace of its own
 	wg.Wait()
-	return errors.Join(err, serveErr, runErr, s.close(grace))
+	return errors.Join(err, serveErr, runErr, eventsErr, s.close(grace))
 }
 
 // close closes what is there. After Run the broker is closed already.

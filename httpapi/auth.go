@@ -89,6 +89,10 @@ func tokenOf(r *http.Request) string {
 	return ""
 }
 
+// ThisMachine returns what an API without a Config.Authorize goes by, for what stands
+// beside it: only requests from this machine, whatever their token.
+func ThisMachine() func(r *http.Request, need Permission) error { return thisMachine() }
+
 // thisMachine returns the Authorize of an API without one: it lets in what comes from
 // this machine, and not on behalf of somebody else. A web page that is open in a browser
 // here could otherwise purge a queue: by a request to 127.0.0.1, which needs no consent

@@ -86,7 +86,7 @@ type wireMessage struct {
 
 func queueOnWire(q *inproq.QueueInfo) wireQueue {
 	w := wireQueue{
-		ID: q.ID, Name: q.Name, CreatedOn: q.CreatedAt, ModifiedOn: q.ModifiedAt,
+		ID: q.ID, Name: q.Name, CreatedOn: onWire(q.CreatedAt), ModifiedOn: onWire(q.ModifiedAt),
 		Producers: []struct{}{}, Consumers: []wireConsumer{},
 		Settings: wireQueueSettings{
 			DeliveryDelay:          seconds(q.Settings.DeliveryDelay),
@@ -104,7 +104,7 @@ func queueOnWire(q *inproq.QueueInfo) wireQueue {
 func consumerOnWire(queueID string, c *inproq.ConsumerInfo) wireConsumer {
 	s := &c.Settings
 	w := wireConsumer{
-		ID: c.ID, Type: c.Kind, CreatedOn: c.CreatedAt, QueueID: queueID, QueueName: c.Queue,
+		ID: c.ID, Type: c.Kind, CreatedOn: onWire(c.CreatedAt), QueueID: queueID, QueueName: c.Queue,
 		Script: c.Script, ScriptName: c.Script, DeadLetterQueue: s.DeadLetterQueue,
 	}
 	if c.Kind == inproq.HTTPPull {
@@ -146,6 +146,9 @@ func metadataOnWire(headers map[string]string, ct inproq.ContentType) map[string
 	m["CF-sourceMessageSource"] = "inproq"
 	return m
 }
+
+// onWire is a time as exact as Cloudflare tells it.
+func onWire(t time.Time) time.Time { return t.Truncate(time.Microsecond) }
 
 // seconds rounds up, so that only what is none is shown as none. NoDelay is 0.
 func seconds(d time.Duration) int64 { return ceil(max(d, 0), time.Second) }

@@ -62,10 +62,11 @@ type Operations struct {
 // Minutes tells what happened to a queue minute by minute, in this process: the last
 // 360 minutes in which something did, the oldest first, and the current one with the
 // backlog as it is now. Minutes in which nothing was settled, pulled or asked for are
-// not there, nor those before the queue had a consumer or was first asked about; what was
-// sent in them counts for the minute before, or else the first (but for the bytes of what
-// SendBatch sent before it). A batch counts where it ends, and the time of its handler in
-// each minute that it ran in.
+// not there, nor those before the queue had a consumer or was first asked about. A batch
+// counts where it ends, and the time of its handler in each minute that it ran in. A send
+// counts when it is noticed: by the next batch, pull or call of Minutes that is a second
+// after such a one, or else a call. So what was sent before there was any counts for the
+// first minute (but for the bytes of SendBatch, which are not known).
 //
 // A queue takes about 300 bytes for each minute, and nothing before its first batch or
 // the first call of Minutes. Counting takes some 50 ns a batch.
@@ -84,21 +85,16 @@ func (b *Broker) Minutes(ctx context.Context, name string) ([]Minute, error) {
 	}
 	kept := &ep.consumption().Minutes
 	kept.Add(&dispatch.Activity{
-		Now: time.Now(), Way: ep.way(), Sampled: true, BacklogCount: st.Messages, BacklogSum: st.Bytes,
+		Now: time.Now(), Way: ep.way(), Exact: true, Sampled: true, BacklogCount: st.Messages, BacklogSum: st.Bytes,
 	})
 	slots := kept.List()
-	written := ep.written()
 	minutes := make([]Minute, 0, len(slots))
 	for i := range slots {
-		until := written
-		if i+1 < len(slots) {
-			until = slots[i+1].Written
-		}
 		s := &slots[i]
 		if n := len(minutes); n == 0 || minutes[n-1].Start.Unix() != s.At*60 {
 			minutes = append(minutes, Minute{Start: time.Unix(s.At*60, 0).UTC()})
 		}
-		minutes[len(minutes)-1].add(s, until)
+		minutes[len(minutes)-1].add(s)
 	}
 	return minutes, nil
 }
@@ -132,18 +128,13 @@ var outcomes = [...]Outcome{
 	dispatch.Discarded: OutcomeFail,
 }
 
-// add adds what is kept of the minute. Until is what had been written at its end.
-func (m *Minute) add(s *dispatch.Minute, until dispatch.Written) {
+// add adds what is kept of the minute.
+func (m *Minute) add(s *dispatch.Minute) {
 	consumer := Worker
 	if s.Way == dispatch.ByPull {
 		consumer = HTTPPull
 	}
-	m.operations(WriteMessage, "", "", &dispatch.Ops{
-		// What is counted while others send may be a little less than before.
-		Count: less(until.Count, s.Written.Count),
-		Units: less(until.Units, s.Written.Units),
-		Bytes: less(until.Bytes, s.Written.Bytes),
-	})
+	m.operations(WriteMessage, "", "", &dispatch.Ops{Count: s.Written.Count, Units: s.Written.Units, Bytes: s.Written.Bytes})
 	m.operations(ReadMessage, consumer, "", &s.Reads)
 	for i := range s.Outs {
 		m.operations(DeleteMessage, consumer, outcomes[i], &s.Outs[i])
@@ -182,5 +173,3 @@ func (m *Minute) operations(action Action, consumer ConsumerKind, outcome Outcom
 		m.Operations[at] = o
 	}
 }
-
-func less(a, b uint64) uint64 { return a - min(a, b) }

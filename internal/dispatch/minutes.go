@@ -62,7 +62,7 @@ type Written struct{ Count, Units, Bytes uint64 }
 type Minute struct {
 	At      int64 // minutes since 1970
 	Way     Way
-	Written Written // before it began; what comes after it counts for it, until the next
+	Written Written // that was noticed in it
 	Reads   Ops
 	Outs    Outs
 	Expired uint64
@@ -75,12 +75,14 @@ type Minute struct {
 // Minutes keep what happened to a queue minute by minute, as long as there is room.
 // They are empty, and small, until something is added: once for each batch.
 type Minutes struct {
-	// Written tells what was sent to the queue, once for each minute. Nil: nothing.
+	// Written tells what was sent to the queue so far. It is asked at most once a second.
+	// Nil: nothing.
 	Written func() Written
 
-	newest atomic.Int64 // At of the last of them
-	mu     sync.Mutex
-	slots  []Minute // in the order of At and Way
+	asked   atomic.Int64 // when, in nanoseconds since 1970
+	mu      sync.Mutex
+	written Written  // what it has said
+	slots   []Minute // in the order of At and Way
 }
 
 // Activity is what is added at once.
@@ -92,6 +94,7 @@ type Activity struct {
 	Reads  Ops
 	Outs   Outs
 	Lapsed uint64 // messages that retention has deleted
+	Exact  bool   // what was sent is asked for in any case
 
 	Sampled                  bool
 	BacklogCount, BacklogSum int64
@@ -99,14 +102,16 @@ type Activity struct {
 
 // Add adds what a batch was.
 func (m *Minutes) Add(a *Activity) {
-	minute := minuteOf(a.Now)
+	now := a.Now.UnixNano()
 	var written Written
-	if m.Written != nil && m.newest.Load() < minute {
+	if m.Written != nil && (a.Exact || now-m.asked.Load() >= int64(time.Second)) {
+		m.asked.Store(now)
 		written = m.Written() // not under the lock: it asks the store
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.slot(minute, a.Way, written)
+	s := m.slot(minuteOf(a.Now), a.Way)
+	s.Written.grow(&m.written, written)
 	s.Reads.Add(&a.Reads)
 	for i := range a.Outs {
 		if a.Outs[i].Count > 0 {
@@ -138,29 +143,34 @@ func (m *Minutes) busy(s *Minute, a *Activity) {
 		if end.After(a.Ended) {
 			end = a.Ended
 		}
-		m.slot(minute, a.Way, Written{}).Busy += max(end.Sub(at), 0)
+		m.slot(minute, a.Way).Busy += max(end.Sub(at), 0)
 		at = end
 	}
 }
 
-// slot returns that of a minute, new if need be. One that is older than others takes
-// over what was written before the next, so that what was sent counts once. It is valid
-// until the next call. The caller holds mu.
-func (m *Minutes) slot(minute int64, way Way, written Written) *Minute {
+// grow adds what has come since last time. Of answers that overtake each other the larger
+// counts.
+func (w *Written) grow(last *Written, now Written) {
+	for _, x := range [...]struct {
+		sum, last *uint64
+		now       uint64
+	}{{&w.Count, &last.Count, now.Count}, {&w.Units, &last.Units, now.Units}, {&w.Bytes, &last.Bytes, now.Bytes}} {
+		if x.now > *x.last {
+			*x.sum += x.now - *x.last
+			*x.last = x.now
+		}
+	}
+}
+
+// slot returns that of a minute, new if need be. It is valid until the next call. The
+// caller holds mu.
+func (m *Minutes) slot(minute int64, way Way) *Minute {
 	i := len(m.slots)
 	for i > 0 && (m.slots[i-1].At > minute || m.slots[i-1].At == minute && m.slots[i-1].Way > way) {
 		i--
 	}
 	if i > 0 && m.slots[i-1].At == minute && m.slots[i-1].Way == way {
 		return &m.slots[i-1]
-	}
-	switch {
-	case i < len(m.slots):
-		written = m.slots[i].Written
-	case i > 0 && m.slots[i-1].At == minute:
-		written = m.slots[i-1].Written // of the other way; the sends count for the later of the two
-	case i == 0:
-		written = Written{} // the first: all that was sent until now counts for it
 	}
 	if len(m.slots) >= MinutesKept+minutesSlack {
 		if i < minutesSlack {
@@ -169,8 +179,7 @@ func (m *Minutes) slot(minute int64, way Way, written Written) *Minute {
 		m.slots = slices.Delete(m.slots, 0, minutesSlack)
 		i -= minutesSlack
 	}
-	m.slots = slices.Insert(m.slots, i, Minute{At: minute, Way: way, Written: written})
-	m.newest.Store(m.slots[len(m.slots)-1].At)
+	m.slots = slices.Insert(m.slots, i, Minute{At: minute, Way: way})
 	return &m.slots[i]
 }
 

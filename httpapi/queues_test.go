@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/inproq/inproq"
+	"github.com/inproq/inproq/store/memory"
 )
 
 func TestQueueFromCreationToDeletion(t *testing.T) {
@@ -235,4 +236,27 @@ func TestPurgeOfAQueue(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, at.Equal(started), "%v is not %v", at, started)
 	})
+}
+
+// Ids are kept in the store: a process that comes after finds things under them.
+func TestIDsSurviveARestart(t *testing.T) {
+	durable := memory.New()
+	c := call(t, inproq.Config{Store: durable})
+	path := c.pulled("orders", `{}`)
+	c.do("POST", path+"/messages", `{"body":"x","content_type":"text"}`).ok(nil)
+	var p pulled
+	c.do("POST", path+"/messages/pull", `{"visibility_timeout_ms":60000}`).ok(&p)
+	c.do("POST", path+"/purge", `{"delete_messages_permanently":true}`).ok(nil)
+	before := c.do("GET", path, "").ok(nil).Result
+	status := c.do("GET", path+"/purge", "").ok(nil).Result
+	require.NoError(t, c.broker.Shutdown(t.Context()))
+
+	c = call(t, inproq.Config{Store: durable})
+	assert.JSONEq(t, string(before), string(c.do("GET", path, "").ok(nil).Result))
+	assert.JSONEq(t, string(status), string(c.do("GET", path+"/purge", "").ok(nil).Result))
+	var res wireAck
+	c.do("POST", path+"/messages/ack", fmt.Sprintf(`{"acks":[{"lease_id":%q}]}`, p.Messages[0].LeaseID)).ok(&res)
+	assert.Equal(t, 1, res.AckCount, res.Warnings)
+	require.NoError(t, c.broker.Shutdown(t.Context()))
+	require.NoError(t, durable.Close())
 }

@@ -20,6 +20,7 @@ type generator struct {
 	routes    []route
 	queues    []string // ids, also of queues that are gone by now
 	consumers []string
+	subs      []string
 	leases    []string
 	refs      []string
 }
@@ -131,7 +132,7 @@ func (g *generator) request() *http.Request {
 		"{account_id}", g.pick(account, g.pick(account, account, account, unknown, "x")),
 		"{queue_id}", g.pick(g.pick(g.queues...), g.pick(g.queues...), g.pick(g.queues...), g.pick(g.queues...), g.pick(unknown, "a-b", "%00")),
 		"{consumer_id}", g.pick(g.pick(g.consumers...), g.pick(g.consumers...), unknown),
-		"{subscription_id}", unknown, "{script}", "s",
+		"{subscription_id}", g.pick(g.pick(g.subs...), g.pick(g.subs...), unknown), "{script}", "s",
 	).Replace("/client/v4" + rt.pattern)
 	if g.IntN(20) == 0 {
 		url += g.pick("/", "//", "/x", "/..", "%2f")
@@ -162,7 +163,7 @@ func (g *generator) learn(raw string) {
 	for _, x := range []struct {
 		key  string
 		list *[]string
-	}{{`"queue_id":"`, &g.queues}, {`"consumer_id":"`, &g.consumers}, {`"lease_id":"`, &g.leases}, {`"ref":"`, &g.refs}} {
+	}{{`"queue_id":"`, &g.queues}, {`"consumer_id":"`, &g.consumers}, {`"result":{"id":"`, &g.subs}, {`"lease_id":"`, &g.leases}, {`"ref":"`, &g.refs}} {
 		if _, rest, ok := strings.Cut(raw, x.key); ok {
 			value, _, _ := strings.Cut(rest, `"`)
 			if *x.list = append(*x.list, value); len(*x.list) > 20 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -86,7 +87,8 @@ func (x *queueMinutes) fill() {
 // at begins a record of a minute.
 func (x *queueMinutes) at(m *inproq.Minute) record {
 	over := min(x.now.Sub(m.Start), time.Minute)
-	return record{queue: x.queue, at: m.Start, seconds: max(over.Seconds(), 1)}
+	// Whole ones, so that averages of whole numbers come out as such.
+	return record{queue: x.queue, at: m.Start, seconds: max(math.Ceil(over.Seconds()), 1)}
 }
 
 // backlogRecords are the averages of a minute, each weighing as much as there is of it.

@@ -13,8 +13,12 @@
 //	wrangler queues create parcels
 //	wrangler queues consumer add parcels printer
 //
+// Beside the API there are event subscriptions of what happens to queues, and the GraphQL
+// analytics, at /client/v4/graphql.
+//
 // Without -db the messages are in memory and end with the process. With a token, in
-// QUEUES_TOKEN, only who knows it is answered; without one, only this machine.
+// QUEUES_TOKEN, only who knows it is answered (QUEUES_READ_TOKEN is one that may only
+// look); without one, only this machine.
 package main
 
 import (

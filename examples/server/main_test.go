@@ -24,6 +24,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const account = "0123456789abcdef0123456789abcdef"
+
 // A journal is the log of a server that runs.
 type journal struct {
 	mu   sync.Mutex
@@ -68,12 +70,12 @@ func start(t *testing.T, o options) *client {
 		wg.Wait()
 	})
 	t.Cleanup(c.stop)
-	c.base = "http://" + l.Addr().String() + "/client/v4/accounts/0123456789abcdef0123456789abcdef"
+	c.base = "http://" + l.Addr().String() + "/client/v4/accounts/" + account
 	return c
 }
 
-// try makes a request and returns the status and the envelope's result.
-func (c *client) try(method, path, body string, result any) int {
+// send makes a request.
+func (c *client) send(method, path, body string) (reply []byte, status int) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
 	require.NoError(c.t, err)
@@ -85,11 +87,18 @@ func (c *client) try(method, path, body string, result any) int {
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(c.t, err)
 	require.NoError(c.t, resp.Body.Close())
+	return text, resp.StatusCode
+}
+
+// try makes a request and returns the status and the envelope's result.
+func (c *client) try(method, path, body string, result any) int {
+	c.t.Helper()
+	text, status := c.send(method, path, body)
 	if result != nil {
 		envelope := struct{ Result any }{result}
 		require.NoError(c.t, json.Unmarshal(text, &envelope), string(text))
 	}
-	return resp.StatusCode
+	return status
 }
 
 // do is try of what has to succeed.
@@ -221,6 +230,26 @@ func TestEventsOfQueues(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(body), `"type":"cf.queues.queue.created"`)
 	}
+}
+
+// The analytics count what was pushed; they go by the same tokens.
+func TestAnalytics(t *testing.T) {
+	c := start(t, options{token: "secret"})
+	c.do("POST", "/queues", `{"queue_name": "a"}`, nil)
+	id := c.queues()["a"]
+	c.do("POST", "/queues/"+id+"/messages/batch", `{"messages": [{"body": 1}, {"body": 2}]}`, nil)
+	c.base = strings.TrimSuffix(c.base, "/accounts/"+account) + "/graphql"
+	query, err := json.Marshal(map[string]string{"query": `{ viewer { accounts(filter: {accountTag: "` + account + `"}) {
+		queueMessageOperationsAdaptiveGroups(limit: 10, filter: {queueId: "` + id + `"}) { count dimensions { actionType } } } } }`})
+	require.NoError(t, err)
+	c.eventually("the writes", func() bool {
+		text, status := c.send("POST", "", string(query))
+		assert.Equal(t, http.StatusOK, status)
+		return strings.Contains(string(text), `"actionType":"WriteMessage"`) && strings.Contains(string(text), `"count":2`)
+	})
+	c.token = "wrong"
+	_, status := c.send("POST", "", string(query))
+	assert.Equal(t, http.StatusForbidden, status)
 }
 
 func TestTokens(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/inproq/inproq"
 	"github.com/inproq/inproq/eventsub"
+	"github.com/inproq/inproq/graphqlapi"
 	"github.com/inproq/inproq/httpapi"
 	"github.com/inproq/inproq/store/sqlite"
 	"github.com/inproq/inproq/wranglerconfig"
@@ -92,7 +93,7 @@ func (s *server) configure(ctx context.Context, o options, log *log.Logger) (scr
 
 var accountID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// routes mounts the API where wrangler and the SDKs expect it.
+// routes mounts the APIs where wrangler and the SDKs expect it.
 func (s *server) routes(o options) http.Handler {
 	cfg := httpapi.Config{AccountID: o.account, Events: s.events}
 	tokens := make(map[string]httpapi.Permission)
@@ -107,6 +108,7 @@ func (s *server) routes(o options) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/client/v4/", httpapi.New(s.broker, cfg))
+	mux.Handle("/client/v4/graphql", graphqlapi.New(s.broker, graphqlapi.Config{AccountID: o.account, Authorize: cfg.Authorize}))
 	return mux
 }
 

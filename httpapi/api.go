@@ -38,6 +38,7 @@ type api struct {
 	subscriptions *eventsub.Service
 	mux           *http.ServeMux
 	roots         map[string]bool // the first segments of all routes
+	longest       int             // how many segments a route has at most
 	names         sync.Map        // of queues that were asked for, by id
 	limits        inproq.Limits
 	dataBody      int64 // the largest body of a request about messages
@@ -72,6 +73,7 @@ func newAPI(broker *inproq.Broker, cfg Config) *api {
 	for _, rt := range a.routes() {
 		a.mux.Handle(rt.method+" "+rt.pattern, a.serve(rt))
 		a.roots[firstSegment(rt.pattern)] = true
+		a.longest = max(a.longest, strings.Count(rt.pattern, "/"))
 		if !known[rt.pattern] {
 			known[rt.pattern] = true
 			a.mux.Handle(rt.pattern, http.HandlerFunc(a.otherMethod))
@@ -92,13 +94,18 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // find returns the request with the path that a route knows, nil if none does. The
 // prefix may have segments that are the beginning of a route elsewhere, so the first
-// place counts where a whole route fits.
+// place counts where a whole route fits; and only as many places are tried as a route has
+// segments, so that a long path costs no more than its length.
 func (a *api) find(r *http.Request) *http.Request {
 	escaped := r.URL.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") || path.Clean(escaped) != escaped {
 		return nil // the mux would answer with a redirection, which no client expects
 	}
-	for rest := escaped; rest != ""; {
+	rest := escaped
+	for n := strings.Count(rest, "/"); n > a.longest; n-- {
+		rest = rest[1+strings.IndexByte(rest[1:], '/'):]
+	}
+	for {
 		if a.roots[firstSegment(rest)] {
 			routed := withPath(r, rest)
 			if _, pattern := a.mux.Handler(routed); pattern != "" {
@@ -107,11 +114,10 @@ func (a *api) find(r *http.Request) *http.Request {
 		}
 		next := strings.IndexByte(rest[1:], '/')
 		if next < 0 {
-			break
+			return nil
 		}
 		rest = rest[1+next:]
 	}
-	return nil
 }
 
 // withPath returns a shallow copy of a request with another path.

@@ -120,7 +120,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 
 func TestStaticTokensWithoutAToken(t *testing.T) {
 	assert.Panics(t, func() { StaticTokens(map[string]Permission{"": QueuesRead}) })
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	assert.Error(t, StaticTokens(nil)(r, 0))
 	r.Header.Set("Authorization", "Bearer x")
 	assert.Error(t, StaticTokens(nil)(r, 0))
@@ -128,7 +128,7 @@ func TestStaticTokensWithoutAToken(t *testing.T) {
 
 func TestPermissionNames(t *testing.T) {
 	assert.Equal(t, "queues_read, queues_write", (QueuesRead | QueuesWrite).String())
-	assert.Equal(t, "", Permission(0).String())
+	assert.Empty(t, Permission(0).String())
 }
 
 // Without an Authorize only this machine is let in.

@@ -31,7 +31,7 @@ func (p *pullConsumer) post(path string, body, result any) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequest("POST", p.url+path, bytes.NewReader(raw))
+	r, err := http.NewRequest(http.MethodPost, p.url+path, bytes.NewReader(raw))
 	if err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ func (p *pullConsumer) post(path string, body, result any) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
 	raw, err = io.ReadAll(res.Body)
+	_ = res.Body.Close()
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 // What Cloudflare's documentation does with curl, against a broker of this process.
 func Example() {
 	broker := inproq.Must(inproq.NewBroker(inproq.Config{}))
-	defer broker.Shutdown(context.Background())
 	mux := http.NewServeMux()
 	mux.Handle("/client/v4/", httpapi.New(broker, httpapi.Config{
 		Authorize: httpapi.StaticTokens(map[string]httpapi.Permission{"secret": httpapi.QueuesRead | httpapi.QueuesWrite}),
@@ -24,10 +23,13 @@ func Example() {
 	defer server.Close()
 
 	curl := func(path, body string) string {
-		r := inproq.Must(http.NewRequest("POST", server.URL+"/client/v4/accounts/any/queues"+path, strings.NewReader(body)))
+		r := inproq.Must(http.NewRequest(http.MethodPost, server.URL+"/client/v4/accounts/any/queues"+path, strings.NewReader(body)))
 		r.Header.Set("Authorization", "Bearer secret")
-		res := inproq.Must(http.DefaultClient.Do(r))
-		defer res.Body.Close()
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = res.Body.Close() }()
 		return string(inproq.Must(io.ReadAll(res.Body)))
 	}
 	curl("", `{"queue_name":"orders"}`)
@@ -39,9 +41,11 @@ func Example() {
 	lease, _, _ = strings.Cut(lease, `"`)
 	fmt.Println(strings.Contains(pulled, `"body":"a lamp"`))
 	fmt.Print(curl("/"+id+"/messages/ack", `{"acks":[{"lease_id":"`+lease+`"}]}`))
+	fmt.Println(broker.Shutdown(context.Background()))
 	// Output:
 	// true
 	// {"success":true,"errors":[],"messages":[],"result":{"ackCount":1,"retryCount":0,"warnings":{}}}
+	// <nil>
 }
 
 // A handler that an application registers is what a consumer of type worker runs, whoever
@@ -58,7 +62,7 @@ func ExampleNew() {
 	}
 	api := httpapi.New(broker, httpapi.Config{Authorize: func(*http.Request, httpapi.Permission) error { return nil }})
 	post := func(path, body string) {
-		api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/accounts/any/queues"+path, strings.NewReader(body)))
+		api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/accounts/any/queues"+path, strings.NewReader(body)))
 	}
 	post("", `{"queue_name":"orders"}`)
 	id := inproq.Must(broker.Queue(ctx, "orders")).ID

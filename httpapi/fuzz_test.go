@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func FuzzRequests(f *testing.F) {
 	closed := New(b, Config{Authorize: StaticTokens(map[string]Permission{"token": QueuesRead})})
 	f.Fuzz(func(t *testing.T, method, path, query, authorization, body string) {
 		for _, h := range []*api{open.(*api), closed.(*api)} {
-			r := httptest.NewRequest("GET", "/", strings.NewReader(body))
+			r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
 			r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 			r.Header.Set("Authorization", authorization)
 			w := httptest.NewRecorder()

@@ -123,6 +123,17 @@ func manyKeys(n int) string {
 	return b.String() + `"z":1`
 }
 
+// A path is as long as the server's limit for headers lets it be, and costs its length.
+func TestLongPathsAreRefusedCheaply(t *testing.T) {
+	c := call(t, inproq.Config{})
+	for _, part := range []string{"/accounts", "/user", "/a", "/%61ccounts", "/accounts/a/queues/b/messages"} {
+		start := time.Now()
+		c.send(c.request("GET", strings.Repeat(part, 1<<20/len(part))+"/x", "")).fails(404, 7003, "No route")
+		assert.Less(t, time.Since(start), time.Second, part)
+	}
+	c.send(c.request("GET", strings.Repeat("/accounts", 100_000)+"/accounts", "")).ok(nil)
+}
+
 // The bounds follow the broker's limits.
 func TestBodiesFollowTheLimits(t *testing.T) {
 	assert.Equal(t, int64(2<<20), dataBodyLimit(1000, 10))
@@ -202,6 +213,7 @@ func TestSlowWritersAreRefused(t *testing.T) {
 			require.NoError(t, err, x.name)
 			body, err := io.ReadAll(answer.Body)
 			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
 			assert.Equal(t, http.StatusRequestTimeout, answer.StatusCode, "%s: %s", x.name, body)
 			assert.Contains(t, string(body), "did not arrive in time")
 			assert.Equal(t, x.body, time.Since(start), x.name)
@@ -253,6 +265,7 @@ func TestTheTimeOfABodyEndsWithIt(t *testing.T) {
 			require.NoError(t, err)
 			body, err := io.ReadAll(answer.Body)
 			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
 			assert.Equal(t, 200, answer.StatusCode, string(body))
 			time.Sleep(time.Hour)
 		}

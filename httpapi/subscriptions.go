@@ -63,7 +63,7 @@ func subscriptionResult(s eventsub.Subscription, err error) (any, error) {
 // subscriptionFailure gives errors about subscriptions the texts and statuses of
 // Cloudflare's, which have no numbers.
 func subscriptionFailure(err error) error {
-	status, code := 0, 0
+	var status, code int
 	switch {
 	case errors.Is(err, eventsub.ErrNotFound):
 		return &failure{Message: "No subscription with this ID", status: http.StatusNotFound}

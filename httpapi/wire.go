@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/base64"
+	"maps"
 	"time"
 
 	"github.com/inproq/inproq"
@@ -139,9 +140,7 @@ func bodyOnWire(body []byte, ct inproq.ContentType) string {
 // metadataOnWire is what goes with a body: its headers, and Cloudflare's own keys.
 func metadataOnWire(headers map[string]string, ct inproq.ContentType) map[string]string {
 	m := make(map[string]string, len(headers)+2)
-	for k, v := range headers {
-		m[k] = v
-	}
+	maps.Copy(m, headers)
 	m["CF-Content-Type"] = string(ct)
 	m["CF-sourceMessageSource"] = "inproq"
 	return m

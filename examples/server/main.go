@@ -35,7 +35,7 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8787", "address to listen on")
 	var o options
 	flag.StringVar(&o.db, "db", "", "file that keeps the queues; none: memory")
-	flag.StringVar(&o.config, "config", "", "wrangler.toml or wrangler.jsonc whose queues to set up")
+	flag.StringVar(&o.config, "config", "", "wrangler.toml or wrangler.jsonc whose queues to set up; at every start, as a deploy does")
 	flag.StringVar(&o.environment, "env", "", "environment of -config")
 	flag.StringVar(&o.account, "account", "", "the account id that is answered; none: any")
 	flag.Parse()

@@ -66,7 +66,7 @@ type Operations struct {
 // counts where it ends, and the time of its handler in each minute that it ran in. A send
 // counts when it is noticed: by the next batch, pull or call of Minutes that is a second
 // after such a one, or else a call. So what was sent before there was any counts for the
-// first minute (but for the bytes of SendBatch, which are not known).
+// first minute.
 //
 // A queue takes about 300 bytes for each minute, and nothing before its first batch or
 // the first call of Minutes. Counting takes some 50 ns a batch.

@@ -32,10 +32,11 @@ type endpoint struct {
 	stable   *stability   // nil: nobody waits for its end
 }
 
-// consumption is what an endpoint needs once its queue has a consumer: it is more than
-// the endpoint itself.
+// consumption is what an endpoint needs once its queue has a consumer, or is sent to
+// otherwise than by an inlet: it is more than the endpoint itself.
 type consumption struct {
 	dispatch.Counters                                  // their WriteOps have those of large messages too
+	sentBytes         atomic.Uint64                    // of accepted messages, but for those that the policy's inlet counts
 	settler           atomic.Pointer[dispatch.Settler] // for what handlers do not settle; nil: not needed yet
 }
 
@@ -107,6 +108,7 @@ func (ep *endpoint) follow(r *record) {
 func (ep *endpoint) forget(old, successor *policy) {
 	if old.inlet != nil {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
+		ep.consumption().sentBytes.Add(uint64(old.inlet.SentBytes()))
 	}
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
@@ -142,7 +144,9 @@ func (ep *endpoint) consumption() *consumption {
 	if c := ep.consumed.Load(); c != nil {
 		return c
 	}
-	ep.consumed.CompareAndSwap(nil, new(consumption))
+	c := new(consumption)
+	c.Minutes.Written = ep.written
+	ep.consumed.CompareAndSwap(nil, c)
 	return ep.consumed.Load()
 }
 

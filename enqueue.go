@@ -111,6 +111,8 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 		return store.Stats{}, fromStore(err, ep.name)
 	}
 	ep.sent.Add(uint64(len(msgs)))
+	c := ep.consumption()
+	c.sentBytes.Add(uint64(size))
 	if ep.broker.events.wants(bitSent) {
 		for i := range msgs {
 			ep.noteSent(&msgs[i], now)
@@ -118,7 +120,7 @@ func (ep *endpoint) enqueue(ctx context.Context, tx any, msgs []store.Message, n
 	}
 	ep.noteBacklog(before.Bytes)
 	if extra := units - uint64(len(msgs)); extra > 0 {
-		ep.consumption().WriteOps.Add(extra)
+		c.WriteOps.Add(extra)
 	}
 	return before, nil
 }

@@ -106,7 +106,7 @@ func (b *Broker) Pull(ctx context.Context, name string, req PullRequest) (PullRe
 	tokens := leasetoken.NewCodec(key)
 	for i := range core.Deliveries {
 		d := &core.Deliveries[i]
-		t := leasetoken.Token{Lease: string(d.Lease), ID: d.ID, Attempts: d.Attempts, Units: dispatch.OpUnits(len(d.Body))}
+		t := leasetoken.Token{Lease: string(d.Lease), ID: d.ID, Attempts: d.Attempts, Size: uint64(len(d.Body))}
 		last := d.Attempts > s.MaxRetries && len(d.Headers) <= leasetoken.MaxHeaders
 		if t.HeadersKnown = last || len(d.Headers) == 0; t.HeadersKnown {
 			t.Headers = d.Headers
@@ -219,7 +219,7 @@ func (x *settlingLeases) add(id string, d dispatch.Decision) {
 	}
 	x.seen[id] = true
 	d.Delivery = store.Delivery{Lease: store.Lease(t.Lease), Attempts: t.Attempts}
-	d.ID, d.Headers, d.Units, d.HeadersUnknown = t.ID, t.Headers, t.Units, !t.HeadersKnown
+	d.ID, d.Headers, d.Size, d.HeadersUnknown = t.ID, t.Headers, t.Size, !t.HeadersKnown
 	x.decisions, x.ids = append(x.decisions, d), append(x.ids, id)
 }
 
@@ -271,7 +271,7 @@ func (ep *endpoint) settler() *dispatch.Settler {
 	b := ep.broker
 	s := &dispatch.Settler{
 		Store: b.store, Queue: ep.name, EnsureQueue: b.ensureQueue,
-		Log: b.log.With("queue", ep.name), Counters: &c.Counters, Observer: ep,
+		Log: b.log.With("queue", ep.name), Counters: &c.Counters, Observer: ep, Way: dispatch.ByPull,
 	}
 	c.settler.Store(s)
 	return s

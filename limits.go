@@ -59,6 +59,11 @@ func CloudflareLimits() Limits {
 	return l
 }
 
+// Limits returns what this broker accepts: Config.Limits with every default filled in.
+// What has no limit is the largest number that the broker can handle, except for
+// MessagesPerSecond, where it is zero.
+func (b *Broker) Limits() Limits { return b.limits }
+
 // normalize replaces zero by the default and NoLimit by the largest number,
 // except for MessagesPerSecond, where none is zero.
 func (l Limits) normalize(v *violations) Limits {

@@ -85,7 +85,7 @@ func TestPullSettleOfForgedLeases(t *testing.T) {
 		tampered[len(tampered)/2] ^= 1
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(ref, "p."))
 		require.NoError(t, err)
-		forged := leasetoken.NewCodec(nil).Encode(&leasetoken.Token{Lease: string(raw), Attempts: 1, Units: 1})
+		forged := leasetoken.NewCodec(nil).Encode(&leasetoken.Token{Lease: string(raw), Attempts: 1, Size: 1})
 		bad := []string{"", "x", ref, strings.TrimPrefix(ref, "p."), foreign, string(tampered), good + "A", good + "\n", good[1:], forged, strings.Repeat("A", 2<<20)}
 
 		got := r.settle(inproq.SettleRequest{Acks: append(bad, good)})
@@ -107,7 +107,7 @@ func TestPullSettleOfForgedLeases(t *testing.T) {
 		require.NoError(t, err)
 		raw, err = base64.RawURLEncoding.DecodeString(strings.TrimPrefix(msgs[0].Ref, "p."))
 		require.NoError(t, err)
-		forged = leasetoken.NewCodec(nil).Encode(&leasetoken.Token{Lease: string(raw), Attempts: 1, Units: 1})
+		forged = leasetoken.NewCodec(nil).Encode(&leasetoken.Token{Lease: string(raw), Attempts: 1, Size: 1})
 		got, err = r.broker.Settle(t.Context(), "never", inproq.SettleRequest{Acks: []string{forged}})
 		require.NoError(t, err)
 		pullWarned(t, got, pullNoLease, forged)

@@ -299,6 +299,8 @@ type Inlet interface {
 	Send(ctx context.Context, id ID, body []byte, contentType string, now int64) (Receipt, error)
 	// Sent is the number of messages that this inlet has accepted.
 	Sent() int64
+	// SentBytes is the sum of the sizes of their bodies.
+	SentBytes() int64
 	// Gone reports whether the queue was deleted, or the store closed.
 	Gone() bool
 }

@@ -1,8 +1,11 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"errors"
+	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/inproq/inproq/internal/settlement"
 	"github.com/inproq/inproq/store"
@@ -20,6 +23,7 @@ type Counters struct {
 	Longest                                          atomic.Int64  // invocation, in nanoseconds
 	Held                                             atomic.Int64  // the longest time from a pull to its settlement without an extension, in nanoseconds
 	Lag                                              atomic.Int64  // of the latest batch's oldest message, in nanoseconds
+	Minutes                                          Minutes
 }
 
 // OpSize is the number of bytes that Cloudflare bills as one operation.
@@ -51,12 +55,13 @@ type Tally struct{ Acked, Retried, Moved, Dropped, Extended, Lost int }
 // logs what is not delivered again.
 func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) {
 	c := s.Counters
-	if r.acked == len(r.list) && len(lost) == 0 && r.units > 0 && !r.watched.Has(Acked) { // by far the most
+	if r.acked == len(r.list) && len(lost) == 0 && r.sum != nil && !r.watched.Has(Acked) { // by far the most
 		t.Acked = r.acked
-		c.acked(t.Acked, r.units)
+		c.acked(t.Acked, r.sum.units)
+		r.outs[Succeeded] = r.sum.ops(t.Acked, r.now)
 		return t
 	}
-	var writes, deletes, success, moved, failed uint64
+	var writes, deletes, failed uint64
 	dead := r.dead
 	for i := range r.list {
 		o, d := &r.list[i], &ds[i]
@@ -71,7 +76,8 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 			s.observe(r, Happening{Kind: LeaseLost, Delivery: d, Err: r.lostErr()})
 			continue
 		}
-		units := r.unitsOf(i, d)
+		size := r.sizeOf(i, d)
+		units := OpUnits(size)
 		switch {
 		case o.Verb == store.Extend:
 			t.Extended++
@@ -82,19 +88,20 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 		case o.Verb == store.Move:
 			t.Moved++
 			writes += units
-			moved += units
+			r.end(Buried, d, size, 0)
 			s.Log.Warn("message dead-lettered", append(x.describe(d), "dead_letter_queue", o.To)...)
 			s.observe(r, Happening{Kind: DeadLettered, Delivery: d, To: o.To, Err: x.reasonOrCause()})
 		case x != nil:
 			t.Dropped++
 			deletes += units
 			failed += units
+			r.end(Discarded, d, size, units)
 			s.Log.Warn("message deleted: it has no attempts left and the consumer no dead-letter queue", x.describe(d)...)
 			s.observe(r, Happening{Kind: Dropped, Delivery: d, Err: x.reasonOrCause()})
 		default:
 			t.Acked++
 			deletes += units
-			success += units
+			r.end(Succeeded, d, size, units)
 			s.observe(r, Happening{Kind: Acked, Delivery: d, Implicit: i < len(r.implicit) && r.implicit[i]})
 		}
 	}
@@ -105,8 +112,8 @@ func (s *Settler) account(ds []store.Delivery, r *ruling, lost []int) (t Tally) 
 	addTo(&c.LeasesLost, uint64(t.Lost))
 	addTo(&c.WriteOps, writes)
 	addTo(&c.DeleteOps, deletes)
-	addTo(&c.SuccessOps, success)
-	addTo(&c.DeadLetterOps, moved)
+	addTo(&c.SuccessOps, r.outs[Succeeded].Units)
+	addTo(&c.DeadLetterOps, writes)
 	addTo(&c.FailOps, failed)
 	return t
 }
@@ -140,12 +147,31 @@ func (s *Settler) observe(r *ruling, h Happening) {
 	}
 }
 
-// unitsOf is what a message is billed as.
-func (r *ruling) unitsOf(i int, d *store.Delivery) uint64 {
+// sizeOf is how long the body of a message is.
+func (r *ruling) sizeOf(i int, d *store.Delivery) int {
 	if r.sizes != nil {
-		return r.sizes[i]
+		return int(min(r.sizes[i], math.MaxInt32))
 	}
-	return OpUnits(len(d.Body))
+	return len(d.Body)
+}
+
+// end adds a message that is delivered no more. Deleting it is billed as units.
+func (r *ruling) end(as Done, d *store.Delivery, size int, units uint64) {
+	r.outs[as].Add(&Ops{
+		Count: 1, Units: units, Bytes: uint64(size), Retries: uint64(max(d.Attempts-1, 0)), Largest: int64(size),
+		Lag: max(r.now.Sub(sentAt(d)), 0),
+	})
+}
+
+// sentAt is when a message was sent, which also its ID tells: to the millisecond, where
+// only its lease was named.
+func sentAt(d *store.Delivery) time.Time {
+	if !d.Sent.IsZero() {
+		return d.Sent
+	}
+	var ms [8]byte
+	copy(ms[2:], d.ID[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:])))
 }
 
 // markImplicit notes that no call has acknowledged message i.

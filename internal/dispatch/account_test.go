@@ -169,7 +169,7 @@ func TestBacklogKnowsAnOlderMessage(t *testing.T) {
 		ds, err := r.store.Lease(t.Context(), "q", store.Claim{Visibility: time.Hour}, nil)
 		require.NoError(t, err)
 		s := surveyOf(ds)
-		assert.Equal(t, survey{bytes: 4, units: 1, first: old.Add(time.Minute)}, s)
+		assert.Equal(t, survey{bytes: 4, units: 1, first: old.Add(time.Minute), base: old.Add(time.Minute).UnixNano(), largest: 4}, s)
 		assert.True(t, old.Equal(r.backlogAfterStart(&s).Oldest))
 	})
 }

@@ -14,22 +14,37 @@ var errStuck = errors.New("handler has not returned")
 
 // A survey is what the messages of a batch add up to.
 type survey struct {
-	bytes int64
-	units uint64    // operations that they are billed as
-	first time.Time // when the oldest was sent
+	bytes   int64
+	units   uint64    // operations that they are billed as
+	first   time.Time // when the oldest was sent
+	base    int64     // when one of them was, in nanoseconds since 1970
+	offsets int64     // how much later the others were, in sum
+	retries uint64    // deliveries before this one
+	largest int       // body
 }
 
 func surveyOf(found []store.Delivery) survey {
-	s := survey{first: found[0].Sent}
+	s := survey{first: found[0].Sent, base: found[0].Sent.UnixNano()}
 	for i := range found {
 		n := len(found[i].Body)
 		s.bytes += int64(n)
 		s.units += OpUnits(n)
+		s.largest = max(s.largest, n)
+		s.retries += uint64(found[i].Attempts - 1)
+		s.offsets += found[i].Sent.UnixNano() - s.base
 		if found[i].Sent.Before(s.first) { // retried, delayed, or moved here
 			s.first = found[i].Sent
 		}
 	}
 	return s
+}
+
+// ops are the operations of one kind on all n messages, at a time.
+func (s *survey) ops(n int, at time.Time) Ops {
+	return Ops{
+		Count: uint64(n), Units: s.units, Bytes: uint64(s.bytes), Retries: s.retries, Largest: int64(s.largest),
+		Lag: max(time.Duration(int64(n)*(at.UnixNano()-s.base)-s.offsets), 0),
+	}
 }
 
 // backlog is what the queue holds beside a batch that was just leased.
@@ -134,15 +149,27 @@ func (e *Engine) conclude(b *Batch, took time.Duration, outcome error) {
 		e.reportFailure(b, outcome)
 	}
 	e.lastBeat(b)
-	after, counted := e.settle(b, outcome)
+	activity := Activity{Now: b.ctx.began.Add(took), Way: ByPush, Began: b.ctx.began, Ended: b.ctx.began.Add(took)}
+	after, counted := e.settle(b, outcome, &activity)
 	if !counted {
 		var err error
-		if after, err = e.figures(); err != nil {
-			return // without them the autoscaler has nothing to reconsider
-		}
+		after, err = e.figures()
+		counted = err == nil
 		took = time.Since(b.ctx.began) // the settlement too
 	}
-	e.scale(b, &after, took, outcome != nil)
+	activity.Reads = b.sum.ops(len(b.Deliveries), b.ctx.began)
+	activity.sample(counted, &after.Stats)
+	e.Counters.Minutes.Add(&activity)
+	if counted { // else the autoscaler has nothing to reconsider
+		e.scale(b, &after, took, outcome != nil)
+	}
+}
+
+// sample takes over a queue's figures, if they are known.
+func (a *Activity) sample(known bool, st *store.Stats) {
+	if known {
+		a.Sampled, a.BacklogCount, a.BacklogSum = true, st.Messages, st.Bytes
+	}
 }
 
 // reportFailure logs a failed invocation, once, with all that is known.

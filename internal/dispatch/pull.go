@@ -46,6 +46,7 @@ func (s *Settler) Pull(ctx context.Context, p *Settings, c store.Claim) (*Pulled
 		if len(found) == 0 {
 			s.Counters.EmptyPulls.Add(1)
 			s.Counters.ReadOps.Add(1)
+			s.Counters.Minutes.Add(&Activity{Now: time.Now(), Way: ByPull, Reads: Ops{Units: 1}})
 			break
 		}
 		if found, _ = s.bury(context.WithoutCancel(ctx), p, found); len(found) > 0 {
@@ -69,7 +70,13 @@ func (b *Pulled) Begin(ctx context.Context) {
 		s.Counters.ReadOps.Add(b.sum.units)
 		s.Counters.Lag.Store(int64(b.at.Sub(b.sum.first)))
 	}
-	if st, err := s.Store.Stats(ctx, s.Queue); err == nil { // only shown: best effort
+	st, err := s.Store.Stats(ctx, s.Queue)
+	if n := len(b.Deliveries); n > 0 {
+		a := Activity{Now: b.at, Way: ByPull, Reads: b.sum.ops(n, b.at)}
+		a.sample(err == nil, &st)
+		s.Counters.Minutes.Add(&a)
+	}
+	if err == nil { // only shown: best effort
 		if b.watched.Has(Counted) {
 			s.Observer.Observe(Happening{Kind: Counted, Count: st.Expired, Size: st.ExpiredBytes})
 		}
@@ -94,7 +101,7 @@ func (b *Pulled) Release(ctx context.Context) {
 // fails it may be called again.
 func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	s := b.settler
-	r := ruling{watched: b.watched, at: beginning(b.watched), returned: true}
+	r := ruling{watched: b.watched, at: beginning(b.watched), now: time.Now(), returned: true}
 	which := make([]int, 0, len(b.state))
 	retries := make(map[int]settlement.Verdict) // by place in which
 	b.states.Lock()
@@ -124,7 +131,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 			ds[k] = b.Deliveries[i]
 		}
 	} else {
-		r.units = b.sum.units
+		r.sum = &b.sum
 	}
 	r.list = make([]store.Outcome, 0, len(ds))
 	for k := range ds {
@@ -141,6 +148,7 @@ func (b *Pulled) Settle(ctx context.Context) (t Tally, lost []int, err error) {
 	} else {
 		r.unsure = unsure
 		t = s.account(ds, &r, gone)
+		s.Counters.Minutes.Add(&Activity{Now: r.now, Way: ByPull, Outs: r.outs})
 		if !extended {
 			b.noteHeld(time.Since(b.at))
 		}
@@ -222,7 +230,7 @@ func (s *Settler) Settle(ctx context.Context, list []store.Outcome) (lost []int,
 // knows it.
 type Holding struct {
 	store.Delivery        // without its body
-	Units          uint64 // that it is billed as
+	Size           uint64 // bytes of its body
 	HeadersUnknown bool
 }
 
@@ -240,12 +248,12 @@ func (s *Settler) SettleHeld(ctx context.Context, p *Settings, decisions []Decis
 		return Tally{}, nil, nil
 	}
 	watched := s.Observer.Watched()
-	r := ruling{watched: watched, at: beginning(watched), returned: true}
+	r := ruling{watched: watched, at: beginning(watched), now: time.Now(), returned: true}
 	ds := make([]store.Delivery, len(decisions))
 	for i := range decisions {
 		x := &decisions[i]
 		ds[i] = x.Delivery
-		r.sizes = append(r.sizes, x.Units)
+		r.sizes = append(r.sizes, x.Size)
 		switch {
 		case x.Extend > 0:
 			r.list = append(r.list, store.Outcome{Lease: x.Lease, Verb: store.Extend, Delay: x.Extend})
@@ -262,5 +270,7 @@ func (s *Settler) SettleHeld(ctx context.Context, p *Settings, decisions []Decis
 	if lost, r.unsure, err = s.insist(ctx, r.list); err != nil {
 		return Tally{}, nil, err
 	}
-	return s.account(ds, &r, lost), lost, nil
+	t = s.account(ds, &r, lost)
+	s.Counters.Minutes.Add(&Activity{Now: r.now, Way: ByPull, Outs: r.outs})
+	return t, lost, nil
 }

@@ -3,17 +3,18 @@ package dispatch
 import "github.com/inproq/inproq/store"
 
 // settle gives every message of a batch its verdict, in one call of the store. It
-// returns what the queue holds then, if the store has told.
+// returns what the queue holds then, if the store has told, and adds what has ended to
+// the activity.
 //
 // Order: leave, the store, flowed, whatever else happens; see flow.
-func (e *Engine) settle(b *Batch, outcome error) (after figures, counted bool) {
+func (e *Engine) settle(b *Batch, outcome error, a *Activity) (after figures, counted bool) {
 	record := b.Record()
 	if e.out != nil && !b.watched.Has(Acked) && record.AllAcked(outcome) {
-		if after, counted = e.ackAll(b); counted {
+		if after, counted = e.ackAll(b, a); counted {
 			return after, true
 		} // else it is tried again, and logged
 	}
-	r := ruling{list: b.scratch.list, units: b.sum.units, watched: b.watched, at: beginning(b.watched)}
+	r := ruling{list: b.scratch.list, sum: &b.sum, watched: b.watched, at: beginning(b.watched), now: a.Now}
 	for i := range b.Deliveries {
 		d := &b.Deliveries[i]
 		if !record.Acked(i, outcome) {
@@ -36,13 +37,14 @@ func (e *Engine) settle(b *Batch, outcome error) (after figures, counted bool) {
 	if err == nil {
 		r.unsure = unsure
 		t = e.account(b.Deliveries, &r, lost)
+		a.Outs = r.outs
 	}
 	e.flowed(t, leaving)
 	return figures{}, false
 }
 
 // ackAll acknowledges a whole batch. It reports false when the store has failed.
-func (e *Engine) ackAll(b *Batch) (after figures, ok bool) {
+func (e *Engine) ackAll(b *Batch, a *Activity) (after figures, ok bool) {
 	n := len(b.Deliveries)
 	after.mark = e.leave(n)
 	lost, st, err := e.out.Ack(e.base, b.Deliveries)
@@ -53,12 +55,14 @@ func (e *Engine) ackAll(b *Batch) (after figures, ok bool) {
 	t := Tally{Acked: n}
 	if len(lost) == 0 {
 		e.Counters.acked(n, b.sum.units)
+		a.Outs[Succeeded] = b.sum.ops(n, a.Now)
 	} else {
-		r := ruling{watched: b.watched, at: beginning(b.watched)}
+		r := ruling{watched: b.watched, at: beginning(b.watched), now: a.Now}
 		for i := range b.Deliveries {
 			r.ack(b.Deliveries[i].Lease)
 		}
 		t = e.account(b.Deliveries, &r, lost)
+		a.Outs = r.outs
 	}
 	e.flowed(t, n)
 	after.Stats = st

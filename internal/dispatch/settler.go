@@ -34,20 +34,23 @@ type Settler struct {
 	Log         *slog.Logger
 	Counters    *Counters
 	Observer    Observer
+	Way         Way // of the messages that it settles
 }
 
 // A ruling is what is to be settled for a batch: an outcome for each message, and
 // the reasons of those that are not acknowledged.
 type ruling struct {
 	list     []store.Outcome
-	dead     []spent // in the order of their messages
-	acked    int     // of list, and what they are billed as, if that is known: units
-	units    uint64
-	sizes    []uint64 // units of each message; nil: their bodies tell
+	dead     []spent  // in the order of their messages
+	acked    int      // of list
+	sum      *survey  // of all messages; nil: not known
+	sizes    []uint64 // bytes of each message; nil: their bodies tell
 	causes   []error  // of retries, if watched, by message
 	implicit []bool   // acknowledged by the outcome, if watched
 	watched  Kinds
 	at       time.Time // when it began, if watched
+	now      time.Time // for the minutes
+	outs     Outs      // what account has found to have ended
 	returned bool      // the caller is told of leases that were lost, so the log is not
 	unsure   bool      // the store was asked again because its answer was lost
 }
@@ -145,7 +148,7 @@ func (s *Settler) bury(base context.Context, p *Settings, found []store.Delivery
 		return found, Tally{}
 	}
 	watched := s.Observer.Watched()
-	r := ruling{watched: watched, at: beginning(watched)}
+	r := ruling{watched: watched, at: beginning(watched), now: time.Now()}
 	var buried []store.Delivery
 	alive := found[:0]
 	for _, d := range found {
@@ -168,7 +171,9 @@ func (s *Settler) bury(base context.Context, p *Settings, found []store.Delivery
 		return alive, Tally{}
 	}
 	r.unsure = unsure
-	return alive, s.account(buried, &r, lost)
+	t := s.account(buried, &r, lost)
+	s.Counters.Minutes.Add(&Activity{Now: r.now, Way: s.Way, Outs: r.outs})
+	return alive, t
 }
 
 func anySpent(found []store.Delivery, most int) bool {

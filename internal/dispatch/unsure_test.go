@@ -85,7 +85,7 @@ func TestLostAnswerIsToldAsUnsure(t *testing.T) {
 			found, err := r.store.Lease(r.t.Context(), "q", store.Claim{Max: 1, Visibility: time.Hour}, nil)
 			require.NoError(r.t, err)
 			require.Len(r.t, found, 1)
-			decided := []Decision{{Holding: Holding{Delivery: found[0], Units: 1}}} // to be acknowledged
+			decided := []Decision{{Holding: Holding{Delivery: found[0], Size: 1}}} // to be acknowledged
 			tally, _, err := r.SettleHeld(r.t.Context(), r.settings, decided)
 			require.NoError(r.t, err)
 			assert.Equal(r.t, Tally{Lost: 1}, tally)

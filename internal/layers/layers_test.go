@@ -32,7 +32,10 @@ var mayImport = map[string][]string{
 	// The rim, and what users build on it.
 	".":         {"store", "store/memory", "internal"},
 	"queuetest": {".", "store", "store/memory", "internal"},
-	"examples":  {".", "queuetest"}, // every example, in its tests too
+	// What is built on the public API alone.
+	"eventsub": {"."},
+	"httpapi":  {".", "eventsub"},
+	"examples": {".", "queuetest"}, // every example, in its tests too
 }
 
 // outsiders are the modules that code may depend on.

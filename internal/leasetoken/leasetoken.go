@@ -6,7 +6,7 @@
 // be made of something else that a store takes, such as a reference of a peeked
 // message. It is base64url text:
 //
-//	version, 1 byte | attempts, units: varints | message id, 16 bytes |
+//	version, 1 byte | attempts, size: varints | message id, 16 bytes |
 //	lease: length and bytes | headers: length + 1 and bytes, or 0 | MAC, 16 bytes
 package leasetoken
 
@@ -26,7 +26,7 @@ type Token struct {
 	Lease    string   // of the store
 	ID       [16]byte // of the message
 	Attempts int
-	Units    uint64 // that the message is billed as
+	Size     uint64 // bytes of the message's body
 	// Headers are those of the message. They are only needed, and known, when its
 	// next retry makes a dead letter of it.
 	Headers      []byte
@@ -65,7 +65,7 @@ func NewCodec(key []byte) *Codec { return &Codec{mac: hmac.New(sha256.New, key)}
 func (c *Codec) Encode(t *Token) string {
 	b := append(c.buf[:0], version)
 	b = binary.AppendUvarint(b, uint64(t.Attempts))
-	b = binary.AppendUvarint(b, t.Units)
+	b = binary.AppendUvarint(b, t.Size)
 	b = append(b, t.ID[:]...)
 	b = binary.AppendUvarint(b, uint64(len(t.Lease)))
 	b = append(b, t.Lease...)
@@ -114,7 +114,7 @@ func parse(b []byte) (t Token, ok bool) {
 	}
 	r := reader{b: b[1:]}
 	attempts := r.uvarint()
-	t.Units = r.uvarint()
+	t.Size = r.uvarint()
 	copy(t.ID[:], r.bytes(16))
 	t.Lease = string(r.bytes(r.uvarint()))
 	if n := r.uvarint(); n > 0 {

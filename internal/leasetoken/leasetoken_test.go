@@ -14,7 +14,7 @@ func drawToken(t *rapid.T) Token {
 	x := Token{
 		Lease:    string(rapid.SliceOf(rapid.Byte()).Draw(t, "lease")),
 		Attempts: rapid.IntRange(0, 1<<16).Draw(t, "attempts"),
-		Units:    rapid.Uint64().Draw(t, "units"),
+		Size:     rapid.Uint64().Draw(t, "size"),
 	}
 	copy(x.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	if x.HeadersKnown = rapid.Bool().Draw(t, "headers known"); x.HeadersKnown {
@@ -89,9 +89,9 @@ func TestAuthenticButMalformed(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	key := make([]byte, 32)
 	c := NewCodec(key)
-	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1}))
-	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1}) + "\r\n")
-	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Units: 1, Headers: []byte{1}, HeadersKnown: true}))
+	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Size: 1}))
+	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Size: 1}) + "\r\n")
+	f.Add(c.Encode(&Token{Lease: "lease", Attempts: 3, Size: 1, Headers: []byte{1}, HeadersKnown: true}))
 	f.Fuzz(func(t *testing.T, s string) {
 		if x, ok := c.Decode(s); ok {
 			assert.Equal(t, s, c.Encode(&x), "there is one text for each token")

@@ -24,8 +24,8 @@ type way struct {
 }
 
 type count struct {
-	n int64
-	_ [56]byte
+	n, bytes int64
+	_        [48]byte
 }
 
 // Inlet returns a new inlet of a queue.
@@ -48,16 +48,26 @@ func (in *inlet) Gone() bool {
 
 // Sent counts the messages that came in here.
 func (in *inlet) Sent() int64 {
-	n := int64(0)
+	n, _ := in.counts()
+	return n
+}
+
+// SentBytes adds up their bodies.
+func (in *inlet) SentBytes() int64 {
+	_, bytes := in.counts()
+	return bytes
+}
+
+func (in *inlet) counts() (n, bytes int64) {
 	if w := in.way.Load(); w != nil {
 		for i := range w.sent {
 			sh := &(*w.q.inlets.Load())[i]
 			sh.mu.Lock()
-			n += w.sent[i].n
+			n, bytes = n+w.sent[i].n, bytes+w.sent[i].bytes
 			sh.mu.Unlock()
 		}
 	}
-	return n
+	return n, bytes
 }
 
 // Send accepts one message.
@@ -80,6 +90,7 @@ func (in *inlet) Send(ctx context.Context, id store.ID, body []byte, contentType
 		return store.Receipt{}, sh.over
 	}
 	w.sent[sh.index].n++
+	w.sent[sh.index].bytes += int64(len(body))
 	sh.last = max(sh.last, now)
 	s := sh.list.push(&q.store.chunks)
 	if ctype, ok := commonType(contentType); ok {

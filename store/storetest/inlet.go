@@ -22,6 +22,9 @@ var inletChecks = []check{
 			if one.Sent() != 7 || other.Sent() != 3 {
 				t.Fatalf("Sent is %d and %d, want 7 and 3", one.Sent(), other.Sent())
 			}
+			if n := one.SentBytes() + other.SentBytes(); n != sizeOf(numbered(10)) {
+				t.Fatalf("SentBytes are %d, want %d", n, sizeOf(numbered(10)))
+			}
 		},
 	},
 	{
@@ -79,4 +82,12 @@ func (t *trial) inlet(queue string) store.Inlet {
 func (t *trial) through(in store.Inlet, m store.Message) error {
 	_, err := in.Send(t.ctx, m.ID, m.Body, m.ContentType, t.store.(store.Local).Now())
 	return err
+}
+
+// sizeOf adds up the bodies of messages.
+func sizeOf(msgs []store.Message) (n int64) {
+	for i := range msgs {
+		n += int64(len(msgs[i].Body))
+	}
+	return n
 }

@@ -94,8 +94,3 @@ func cause(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
-
-// estimate is about how long a run takes, for whoever waits.
-func estimate(tasks int, e Effort) time.Duration {
-	return time.Duration(tasks) * (3*e.Time/2 + 300*time.Millisecond)
-}

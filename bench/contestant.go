@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type Contestant struct {
 	Shares bool
 	// Delays: its queues are Delayers.
 	Delays bool
+	// Durable: what it has accepted outlives a loss of power. It takes part in the
+	// durable workloads, and only there; if it Delays, its queues are BatchDelayers.
+	Durable bool
 	// Polls is how long it may not look for messages after it had none. Zero: it is
 	// woken.
 	Polls time.Duration
@@ -72,13 +76,34 @@ type Delayer interface {
 	SendAfter(ctx context.Context, body []byte, d time.Duration) error
 }
 
+// A BatchDelayer can do that for several messages at once.
+type BatchDelayer interface {
+	Delayer
+	SendBatchAfter(ctx context.Context, bodies [][]byte, d time.Duration) error
+}
+
 // A Sink is called by handlers with what they get. Handlers that run at the same
 // time should say so with different numbers, any from 0: they then count in
 // different places, and do not slow each other down.
 type Sink[T any] func(handler int, body T)
 
-// Contestants in the order of the results. The first is what the others are
-// compared with.
+// opener makes an Open of a function that returns a type of its own.
+func opener[Q Queue[[]byte]](open func(Setup) (Q, error)) func(Setup) (Queue[[]byte], error) {
+	return func(s Setup) (Queue[[]byte], error) {
+		q, err := open(s)
+		if err != nil {
+			return nil, err // and no interface that holds a nil pointer
+		}
+		return q, nil
+	}
+}
+
+// handlerNumbers gives handlers numbers where nobody else has done it.
+type handlerNumbers struct{ last atomic.Int64 }
+
+func (n *handlerNumbers) next() int { return int(n.last.Add(1)) }
+
+// Contestants in the order of the results.
 var Contestants = []Contestant{
 	floorContestant,
 	channelContestant,
@@ -88,6 +113,10 @@ var Contestants = []Contestant{
 	watermillContestant,
 	mempubsubContestant,
 	jetstreamContestant,
+	rawLogContestant,
+	inproqSQLiteContestant,
+	backliteContestant,
+	riverContestant,
 }
 
 // An Order is a JSON body, of about 128 bytes.

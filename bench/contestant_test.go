@@ -38,7 +38,7 @@ func (r *recorder[T]) wait(t *testing.T) {
 	t.Helper()
 	select {
 	case <-r.full:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		require.Fail(t, "not all messages have arrived")
 	}
 }
@@ -143,6 +143,8 @@ func TestDelays(t *testing.T) {
 			require.NoError(t, q.Consume(r.sink))
 			d, ok := q.(Delayer)
 			assert.Equal(t, c.Delays, ok)
+			_, batches := q.(BatchDelayer)
+			assert.True(t, batches || !c.Durable || !c.Delays)
 			if !ok {
 				require.NoError(t, q.Close())
 				return
@@ -151,6 +153,30 @@ func TestDelays(t *testing.T) {
 			require.NoError(t, d.SendAfter(t.Context(), numbered(1, 64), delay))
 			assert.Equal(t, [][]byte{numbered(1, 64)}, settle(t, q, r))
 			assert.GreaterOrEqual(t, r.at[0].Sub(start), delay)
+		})
+	}
+}
+
+// Batches of the durable ones are kept back too.
+func TestBatchDelays(t *testing.T) {
+	const delay = 150 * time.Millisecond
+	for _, c := range Contestants {
+		if !c.Durable || !c.Delays {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			q, err := c.Open(Setup{Handlers: 1, Producers: 1})
+			require.NoError(t, err)
+			want := [][]byte{numbered(1, 64), numbered(2, 65)}
+			r := newRecorder[[]byte](len(want))
+			require.NoError(t, q.Consume(r.sink))
+			start := time.Now()
+			require.NoError(t, q.(BatchDelayer).SendBatchAfter(t.Context(), want, delay))
+			assert.ElementsMatch(t, want, settle(t, q, r))
+			for _, at := range r.at {
+				assert.GreaterOrEqual(t, at.Sub(start), delay)
+			}
 		})
 	}
 }
@@ -190,18 +216,25 @@ func TestReadersOfTheFloor(t *testing.T) {
 	assert.Equal(t, 10, q.(jsonQueue).Queue.(*channelQueue[parcel]).setup.Handlers)
 }
 
-// A contestant with one workload takes part in that, and it exists.
+// A contestant with one workload takes part in that, and it exists. Those who are durable
+// and those who are not meet nowhere.
 func TestContestantsTakePart(t *testing.T) {
 	takes := map[string][]string{}
+	durable := 0
 	for _, w := range Workloads(fullEffort) {
+		if w.Durable {
+			durable++
+		}
 		for _, c := range Contestants {
 			if w.Takes(c) {
+				assert.Equal(t, w.Durable, c.Durable)
 				takes[c.Name] = append(takes[c.Name], w.ID())
 			}
 		}
 	}
 	assert.Equal(t, []string{chartSingle}, takes[inproqTensContestant.Name])
-	assert.Len(t, takes[inproqContestant.Name], len(Workloads(fullEffort)))
+	assert.Len(t, takes[inproqContestant.Name], len(Workloads(fullEffort))-durable)
+	assert.Len(t, takes[inproqSQLiteContestant.Name], durable)
 }
 
 // The results say of everybody what it is.

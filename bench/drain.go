@@ -125,7 +125,7 @@ func drain[T any](q Queue[T], s shape, e Effort, body func() T, number func(T) i
 		return handled.wait(ctx)
 	}
 
-	n, counted := unit, 0
+	n, counted := e.Unit, 0
 	var before uint64
 	var start time.Time
 	for {
@@ -158,7 +158,7 @@ func drain[T any](q Queue[T], s shape, e Effort, body func() T, number func(T) i
 // grown is the number of messages for the next round, after one of n took so long.
 func grown(n int, took time.Duration, e Effort) int {
 	factor := min(max(1.1*float64(e.Time)/float64(max(took, 1)), 2), 16)
-	return min(int(float64(n)*factor)/unit*unit, e.Round)
+	return min(int(float64(n)*factor)/e.Unit*e.Unit, e.Round)
 }
 
 // send sends n messages from all producers, each its share.

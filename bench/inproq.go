@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/inproq/inproq"
@@ -47,11 +46,18 @@ type inproqQueue[T any] struct {
 
 // openInproq opens queues whose handlers get batches of a size at most.
 func openInproq[T any](batch int) func(Setup) (Queue[T], error) {
-	return func(s Setup) (Queue[T], error) { return newInproq[T](s, batch) }
+	return func(s Setup) (Queue[T], error) {
+		q, err := newInproq[T](s, batch, inproq.Config{})
+		if err != nil {
+			return nil, err
+		}
+		return q, nil
+	}
 }
 
-func newInproq[T any](s Setup, batch int) (Queue[T], error) {
-	broker, err := inproq.NewBroker(inproq.Config{Logger: slog.New(slog.DiscardHandler)})
+func newInproq[T any](s Setup, batch int, cfg inproq.Config) (*inproqQueue[T], error) {
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	broker, err := inproq.NewBroker(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +86,16 @@ func (q *inproqQueue[T]) SendAfter(ctx context.Context, body T, d time.Duration)
 	return err
 }
 
+func (q *inproqQueue[T]) SendBatchAfter(ctx context.Context, bodies []T, d time.Duration) error {
+	_, err := q.Queue.SendBatch(ctx, inproq.Bodies(bodies...), inproq.Delay(d))
+	return err
+}
+
 func (q *inproqQueue[T]) Consume(sink Sink[T]) error {
 	cfg := inproq.ConsumerConfig{MaxBatchSize: q.batch, MaxConcurrency: q.setup.Handlers, MaxBatchTimeout: inproq.NoWait}
-	var batches atomic.Int64
+	var batches handlerNumbers
 	_, err := q.Queue.Consume(func(_ context.Context, batch *inproq.MessageBatch[T]) error {
-		handler := int(batches.Add(1))
+		handler := batches.next()
 		for _, m := range batch.Messages {
 			sink(handler, m.Body)
 			m.Ack()

@@ -55,7 +55,7 @@ func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
 	defer cancel()
 	body := bodyOf(128, c.Shares)
 	var all []time.Duration
-	warm := e.Latencies / 10
+	warm := 0 // messages that warm up; 0: it goes on
 	for began := time.Now(); len(all) < e.Latencies+warm && (time.Since(began) < 2*e.Time || len(all) < warm+fewest); {
 		message := body()
 		start := time.Now()
@@ -68,8 +68,8 @@ func measureLatency(c Contestant, e Effort) (_ Sample, err error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if len(all) == 5 && time.Since(began) > e.Time/5 {
-			warm = 1 // a slow one: few messages have to do
+		if warm == 0 && (len(all) >= e.Latencies/10 || time.Since(began) > e.Time/5) {
+			warm = len(all)
 		}
 		time.Sleep(pause + upTo(c.Polls))
 	}

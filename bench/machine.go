@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -15,6 +16,7 @@ type Machine struct {
 	Cores, Procs        int  // processors, and how many of them Go uses at once
 	Virtual             bool // a hypervisor has other guests, perhaps
 	MemoryGiB           float64
+	Files               string // the file system of temporary files; "": unknown
 }
 
 // thisMachine says what it can find out; outside Linux that is less.
@@ -32,8 +34,35 @@ func thisMachine() Machine {
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(release))
 	}
+	if text, err := os.ReadFile("/proc/self/mounts"); err == nil {
+		if dir, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
+			m.Files = fileSystem(string(text), dir)
+		}
+	}
 	return m
 }
+
+// fileSystem is the type of the one that a directory is on, by the lines of
+// /proc/self/mounts: device, mount point, type. The longest mount point above it is its
+// own, and of several the last, which hides the others.
+func fileSystem(mounts, dir string) (kind string) {
+	longest := 0
+	for line := range strings.Lines(mounts) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		point := fields[1]
+		above := point == "/" || dir == point || strings.HasPrefix(dir, point+"/")
+		if above && len(point) >= longest {
+			kind, longest = fields[2], len(point)
+		}
+	}
+	return kind
+}
+
+// inMemory tells whether nothing that is flushed to a file system gets to a disk.
+func inMemory(fileSystem string) bool { return fileSystem == "tmpfs" || fileSystem == "ramfs" }
 
 // cpuLine is what the first line with a key in /proc/cpuinfo says; "" if there is none.
 func cpuLine(text, key string) string {

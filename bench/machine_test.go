@@ -16,6 +16,18 @@ func TestCPULine(t *testing.T) {
 	assert.Equal(t, runtime.GOMAXPROCS(0), thisMachine().Procs)
 }
 
+func TestFileSystem(t *testing.T) {
+	const mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/vdb /tmp/disk xfs rw 0 0\n/dev/vdc /tmp/disk btrfs rw 0 0\nproc /proc\n"
+	for dir, want := range map[string]string{
+		"/": "ext4", "/home/x": "ext4", "/tmpfiles": "ext4", "/tmp": "tmpfs", "/tmp/x": "tmpfs", "/tmp/disk/x": "btrfs", "/proc/1": "ext4",
+	} {
+		assert.Equal(t, want, fileSystem(mounts, dir), dir)
+	}
+	assert.Empty(t, fileSystem("", "/tmp"))
+	assert.True(t, inMemory("tmpfs"))
+	assert.False(t, inMemory("ext4"))
+}
+
 // This module is what is in the tree, in a workspace and without one.
 func TestVersions(t *testing.T) {
 	got := versionsOf([]*debug.Module{

@@ -1,7 +1,7 @@
 // Bench measures inproq side by side with what one would use instead, on this machine,
 // and writes RESULTS.md and throughput.svg:
 //
-//	cd bench && go run .          # all, about ten minutes; or make bench
+//	cd bench && go run .          # all, about a quarter of an hour; or make bench
 //	cd bench && go run . -quick   # whether it works, seconds; no measurement
 //	cd bench && go run . -run 'drain/producers=16.*/(inproq|raw channel)'
 //
@@ -13,9 +13,10 @@
 //
 // Write one file with a [Contestant] and its [Queue], and add it to [Contestants].
 // Hold it as its own documentation recommends for throughput, and say in How what
-// that is. TestContestants checks that it delivers every message once and as sent. A
-// workload is a [Workload] in the list of [Workloads]; one of a new Kind also needs
-// columns in results.go.
+// that is. TestContestants checks that it delivers every message once and as sent. One that
+// keeps messages on the disk is Durable, and lets its connections be asked whether they
+// are (witness.go). A workload is a [Workload] in the list of [Workloads]; one of a new
+// Kind also needs columns in sections.go.
 package main
 
 import (
@@ -81,7 +82,7 @@ func parent() error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(os.Stderr, "%d measurements, about %v\n", plan.tasks(), estimate(plan.tasks(), plan.Effort).Round(time.Second))
+	_, _ = fmt.Fprintf(os.Stderr, "%d measurements, about %v\n", plan.tasks(), plan.estimate().Round(time.Second))
 	r.Tables, r.Foreign, err = plan.Run()
 	r.Took = time.Since(r.Date)
 	if err != nil {

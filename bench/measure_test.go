@@ -12,8 +12,8 @@ import (
 
 // tinyEffort is enough to go through all code.
 var tinyEffort = Effort{
-	Time: time.Millisecond, Patience: 10 * time.Second, Least: unit, Round: 2 * unit,
-	Latencies: 2, Pending: []int{100}, Backlog: 500,
+	Time: time.Millisecond, Patience: 20 * time.Second, Unit: unit, Least: unit, Round: 2 * unit,
+	Latencies: 2, Pending: []int{100}, Backlog: 500, Held: 100,
 }
 
 // Each kind of workload finds its quantities, of every contestant that enters.
@@ -21,6 +21,7 @@ func TestWorkloads(t *testing.T) {
 	quantities := map[string][]string{
 		"drain": {"ns", "n", "allocs"}, "json": {"ns", "n", "allocs"}, "latency": {"p50", "n"},
 		"delayed": {"ns", "n", "bytes"}, "backlog": {"n", "heap", "gc", "drain_ns"},
+		"durable": {"ns", "n", "allocs"}, "durable-latency": {"p50", "n"}, "durable-delayed": {"ns", "n", "batch_ns"},
 	}
 	seen := map[string]bool{}
 	for _, w := range Workloads(tinyEffort) {
@@ -100,7 +101,7 @@ func TestLatencies(t *testing.T) {
 }
 
 func TestRoundsGrow(t *testing.T) {
-	e := Effort{Time: time.Second, Least: unit, Round: 100 * unit}
+	e := Effort{Time: time.Second, Unit: unit, Least: unit, Round: 100 * unit}
 	for _, c := range []struct {
 		n    int
 		took time.Duration

@@ -25,7 +25,7 @@ func sampleReport() Report {
 	}
 	return Report{
 		Date: time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC), Took: 9 * time.Minute, Count: 5, Effort: fullEffort,
-		Machine:     Machine{CPU: "AMD EPYC <1>", Kernel: "6.1", Go: "go1.26.8", OS: "linux/amd64", Cores: 2, Procs: 2, Virtual: true, MemoryGiB: 24},
+		Machine:     Machine{CPU: "AMD EPYC <1>", Kernel: "6.1", Go: "go1.26.8", OS: "linux/amd64", Cores: 2, Procs: 2, Virtual: true, MemoryGiB: 24, Files: "ext4"},
 		Commit:      Commit{Hash: "0123456789ab"},
 		Versions:    map[string]string{"github.com/ThreeDotsLabs/watermill": "v1.5.1", "github.com/inproq/inproq": "this tree"},
 		Contestants: Contestants, Foreign: Stat{0.01, 0, 0.05, 100},
@@ -34,6 +34,15 @@ func sampleReport() Report {
 			drain(chartBatch, "batches", 50, 60, 4000),
 			{Kind: "delayed", Title: "1,000 pending", ID: "delayed/pending=1000", Rows: []Row{
 				{Contestant: "inproq", Stats: map[string]Stat{"ns": steady(40), "bytes": steady(200)}},
+			}},
+			{Kind: "durable", Title: "16 producers to disk", ID: "durable/producers=16/batch=1", Rows: []Row{
+				{Contestant: "raw log", Stats: map[string]Stat{"ns": steady(20e3), "allocs": steady(2)}},
+				{Contestant: "inproq on SQLite", Stats: map[string]Stat{"ns": steady(40e3), "allocs": steady(2), "unwritten": {}}},
+				{Contestant: "backlite", Stats: map[string]Stat{"ns": steady(1e6), "allocs": steady(2), "unwritten": {}, "synchronous": {2, 2, 2, 5}}},
+			}},
+			{Kind: "durable-latency", Title: "to disk", ID: "durable-latency/idle", Rows: []Row{
+				{Contestant: "raw log", Stats: map[string]Stat{"p50": steady(200e3), "n": steady(900)}},
+				{Contestant: "backlite", Stats: map[string]Stat{"p50": steady(800e3), "n": steady(900)}},
 			}},
 		},
 	}
@@ -56,6 +65,13 @@ func TestResults(t *testing.T) {
 		"| inproq | 40.0 ns | 36.0 ns – 48.0 ns | 200 B | 180 B – 240 B |",
 		"* **watermill GoChannel** (`github.com/ThreeDotsLabs/watermill` v1.5.1): gochannel with",
 		"* **raw channel**: The floor",
+		"| files | ext4 |",
+		"when Send had returned | raw log: unknown: only Linux tells, from 6.5; inproq on SQLite: all on the disk; backlite: all on the disk, journal_mode wal, synchronous 2 |",
+		"| raw log | 50.0 k | 41.7 k – 55.6 k | 20.0 µs | 1.00 | 0.50 × | 2.0 |",
+		"| inproq on SQLite | 25.0 k | 20.8 k – 27.8 k | 40.0 µs | 0.50 |  | 2.0 |",
+		"| backlite | 1.00 k | 833 – 1.11 k | 1.00 ms | 0.020 | 25.0 × | 2.0 |",
+		"| backlite | 800 µs | 720 µs – 960 µs | – | – | 4.00 | 900 |",
+		"1.8s are counted",
 		"* Processes hold 64 MiB beside the queue",
 		"more than 10 % of the processors",
 		"do less than 75 % of what they should",
@@ -87,11 +103,28 @@ func TestResultsWarn(t *testing.T) {
 	assert.Contains(t, top, "0123456789ab with uncommitted changes")
 	assert.Contains(t, top, "unknown: only Linux tells")
 
-	r.Tables, r.Machine.Virtual = r.Tables[1:], false
+	r.Tables, r.Machine.Virtual = r.Tables[1:3], false
 	text := results(r)
 	assert.Contains(t, text, "## Throughput")
 	assert.NotContains(t, text, "throughput.svg", "there is none without its first workload")
 	assert.NotContains(t, text, "virtual machine", "nobody looked at that")
+	assert.NotContains(t, text, "| files |", "there were none")
+	assert.NotContains(t, text, "flush")
+}
+
+// To flush to memory costs nothing.
+func TestResultsWarnOfMemory(t *testing.T) {
+	const warning = "> **The files were on tmpfs, which is memory"
+	r := sampleReport()
+	assert.NotContains(t, results(r), warning)
+	r.Machine.Files = "tmpfs"
+	assert.Contains(t, results(r), warning)
+	r.Tables = r.Tables[:3]
+	assert.NotContains(t, results(r), warning, "nothing durable was measured")
+
+	r = sampleReport()
+	r.Machine.Files = ""
+	assert.Contains(t, results(r), "| files | on a file system that is unknown: only Linux tells |")
 }
 
 // Who fails late keeps what was measured before.

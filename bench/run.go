@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -89,6 +90,18 @@ func (p Plan) tasks() (n int) {
 	return n
 }
 
+// estimate is about how long a run takes, for whoever waits.
+func (p Plan) estimate() (d time.Duration) {
+	for _, w := range Workloads(p.Effort) {
+		counted := p.Effort.Time
+		if w.Durable {
+			counted = p.Effort.durable(shape{1, 1, 128}).Time
+		}
+		d += time.Duration(p.Count*len(p.entrants(w))) * (3*counted/2 + 300*time.Millisecond)
+	}
+	return d
+}
+
 // tries is how often a measurement is made that others have disturbed.
 const tries = 3
 
@@ -118,7 +131,7 @@ func outcome(kind string, s Sample, err error) string {
 	switch {
 	case err != nil:
 		return err.Error()
-	case kind == "latency":
+	case strings.HasSuffix(kind, "latency"):
 		return fmt.Sprintf("p50 %v", time.Duration(s["p50"]))
 	case kind == "backlog":
 		return fmt.Sprintf("%.0f bytes a message", s["rss"])

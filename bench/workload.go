@@ -5,10 +5,13 @@ import "time"
 // A Workload is one measurement that all contestants take who can.
 type Workload struct {
 	// Kind is what the result looks like: "drain", "json", "latency", "delayed",
-	// "backlog".
+	// "backlog", and of the durable ones "durable", "durable-latency",
+	// "durable-delayed".
 	Kind string
 	// Title and Name tell it from others of its kind: in the results, and in -run.
 	Title, Name string
+	// Durable: for contestants that are, and for no others.
+	Durable bool
 	// Enters tells whether a contestant could take part.
 	Enters  func(Contestant) bool
 	Measure func(Contestant, Effort) (Sample, error)
@@ -19,7 +22,7 @@ func (w Workload) ID() string { return w.Kind + "/" + w.Name }
 
 // Takes tells whether a contestant takes part.
 func (w Workload) Takes(c Contestant) bool {
-	return (c.Only == "" || c.Only == w.ID()) && w.Enters(c)
+	return (c.Only == "" || c.Only == w.ID()) && c.Durable == w.Durable && w.Enters(c)
 }
 
 // A Sample is what one measurement found, by the name of the quantity.
@@ -31,6 +34,9 @@ type Effort struct {
 	Time time.Duration
 	// Patience ends a measurement that does not come to an end.
 	Patience time.Duration
+	// Unit is the messages of the first round, and what those of others are multiples
+	// of: the producers and the batch divide it.
+	Unit int
 	// Least and Round are the messages of a round that counts, at least and at most:
 	// few ones say more about how it begins.
 	Least, Round int
@@ -39,20 +45,22 @@ type Effort struct {
 	Heap int
 	// Latencies is how many messages are sent for a latency, at most.
 	Latencies int
-	// Pending and Backlog are the sizes of those workloads, in messages.
+	// Pending, Backlog and Held are the sizes of those workloads, in messages; Held is
+	// that of the durable delayed ones.
 	Pending []int
 	Backlog int
+	Held    int
 }
 
 // The efforts of a measurement, and of a trial that measures nothing.
 var (
 	fullEffort = Effort{
-		Time: 600 * time.Millisecond, Patience: time.Minute, Least: 16_000, Round: 96_000, Heap: 64 << 20,
-		Latencies: 2000, Pending: []int{1_000, 100_000, 1_000_000}, Backlog: 1_000_000,
+		Time: 600 * time.Millisecond, Patience: time.Minute, Unit: unit, Least: 10 * unit, Round: 96_000, Heap: 64 << 20,
+		Latencies: 2000, Pending: []int{1_000, 100_000, 1_000_000}, Backlog: 1_000_000, Held: 10_000,
 	}
 	quickEffort = Effort{
-		Time: 10 * time.Millisecond, Patience: 20 * time.Second, Least: unit, Round: 32_000, Heap: 64 << 20,
-		Latencies: 20, Pending: []int{1_000, 10_000}, Backlog: 10_000,
+		Time: 10 * time.Millisecond, Patience: 20 * time.Second, Unit: unit, Least: unit, Round: 32_000, Heap: 64 << 20,
+		Latencies: 20, Pending: []int{1_000, 10_000}, Backlog: 10_000, Held: 200,
 	}
 )
 
@@ -63,5 +71,6 @@ func Workloads(e Effort) []Workload {
 	for _, pending := range e.Pending {
 		all = append(all, delayed(pending))
 	}
-	return append(all, backlog(e))
+	all = append(all, backlog(e))
+	return append(all, durables(e)...)
 }

@@ -44,20 +44,23 @@ func (k *checkpoints) grown(s *Store, g *group) {
 	}
 }
 
+const (
+	pageSize    = 8192
+	rowOverhead = 64
+)
+
 // frames is about how many pages the change has written.
 func (c *change) frames() int {
-	const pageSize, overhead, rows = 8192, 64, 30
-	n := 2 + len(c.removed)/rows
-	size := 0
-	for _, a := range c.added {
-		size += overhead + len(a.m.Body) + len(a.m.Headers)
-	}
-	return n + size/pageSize
+	const rowsOfAPage = 30
+	return 2 + c.pages + len(c.removed)/rowsOfAPage + c.bytesAdded/pageSize
 }
 
 // checkpoint copies the log into the file.
 func (s *Store) checkpoint() {
 	k := &s.wal
+	if s.usable() != nil {
+		return // what the disk has of the log is not known
+	}
 	log, copied, err := s.copyLog()
 	k.hold()
 	defer k.release()

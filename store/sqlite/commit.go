@@ -176,8 +176,11 @@ func (s *Store) round() {
 		s.refuse(err)
 		return
 	}
-	if err := s.begin(); err != nil {
+	begun, err := s.begin()
+	if err != nil {
 		s.refuse(err)
+	}
+	if !begun {
 		return
 	}
 	if err := s.absorb(); err != nil {
@@ -186,7 +189,7 @@ func (s *Store) round() {
 	}
 	g := &group{s: s, c: s.w, ops: s.takeGroup()}
 	g.now = s.now() // which is during every call of the group
-	err := g.write()
+	err = g.write()
 	if err == nil {
 		err = s.w.exec("COMMIT")
 	}
@@ -198,10 +201,13 @@ func (s *Store) round() {
 	s.wal.grown(s, g)
 }
 
-// begin starts a transaction. While another one holds the file it tries again, after a
-// tenth of the time that it has been trying: SQLite tells nobody when a lock is free.
-// Ops that have waited for too long it fails.
-func (s *Store) begin() error {
+// maxBusyWait is the longest wait between two looks whether the file is free.
+const maxBusyWait = 20 * time.Millisecond
+
+// begin starts a transaction, unless there is nothing left to write. While another one
+// holds the file it tries again, after a tenth of the time that it has been trying:
+// SQLite tells nobody when a lock is free. Ops that have waited for too long it fails.
+func (s *Store) begin() (begun bool, err error) {
 	start := time.Now()
 	for {
 		// Order: forget that a transaction of the application's may have ended, then take the
@@ -212,18 +218,21 @@ func (s *Store) begin() error {
 		s.mu.Unlock()
 		err := s.w.exec("BEGIN IMMEDIATE")
 		if err == nil {
-			return nil
+			return true, nil
 		}
 		s.mu.Lock()
 		s.foreign = foreign || s.foreign
 		s.mu.Unlock()
 		if !isBusy(err) {
-			return err
+			return false, err
+		}
+		if s.closed.Load() {
+			return false, errClosed // nobody waits for others then
 		}
 		if !s.giveUp(err) {
-			return err
+			return false, nil
 		}
-		time.Sleep(min(max(time.Since(start)/10, 100*time.Microsecond), 20*time.Millisecond))
+		time.Sleep(min(max(time.Since(start)/10, 100*time.Microsecond), maxBusyWait))
 	}
 }
 
@@ -284,8 +293,13 @@ func (s *Store) refuse(err error) {
 	s.note(err)
 	s.mu.Lock()
 	ops := s.pending
-	s.pending, s.foreign, s.careful = nil, false, 0
+	s.pending, s.careful = nil, 0
+	again := s.foreign && s.broken == nil
+	s.foreign = again
 	s.mu.Unlock()
+	if again {
+		time.Sleep(maxBusyWait) // the committer is about to try once more
+	}
 	for _, o := range ops {
 		o.abort()
 		o.head().done <- err

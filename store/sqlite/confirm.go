@@ -47,10 +47,12 @@ func (s *Store) confirmAll() {
 			if err = s.log.Sync(); err != nil {
 				err = explain(syncError{err})
 				s.note(err)
-				// Whether the disk has it is not known: it may be there when the file
-				// is opened again.
-				err = fmt.Errorf("%w (%w)", err, store.ErrUnavailable)
 			}
+		}
+		if err != nil {
+			// Whether the disk has it is not known: it may be there when the file is opened
+			// again.
+			err = fmt.Errorf("%w (%w)", err, store.ErrUnavailable)
 		}
 		s.mu.Lock()
 		s.released = len(ops) + len(s.pending)

@@ -73,12 +73,23 @@ func (c *conn) forget() {
 	clear(c.stmts)
 }
 
+// forgetSome closes some of the prepared statements, whichever.
+func (c *conn) forgetSome() {
+	for q, st := range c.stmts {
+		_ = st.Close()
+		delete(c.stmts, q)
+		if len(c.stmts) <= maxStmts*7/8 {
+			return
+		}
+	}
+}
+
 func (c *conn) prepare(q string) (driver.Stmt, error) {
 	if st, ok := c.stmts[q]; ok {
 		return st, nil
 	}
 	if len(c.stmts) >= maxStmts {
-		c.forget()
+		c.forgetSome()
 	}
 	st, err := c.dc.Prepare(q)
 	if err != nil {
@@ -212,9 +223,17 @@ func newReaders() readers {
 }
 
 // read calls f with a connection that sees all that was committed before.
-func (s *Store) read(f func(c *conn) error) (err error) {
-	c := <-s.readers.free
-	defer func() { s.readers.free <- c }()
+func (s *Store) read(ctx context.Context, f func(c *conn) error) (err error) {
+	var c *conn
+	select {
+	case c = <-s.readers.free:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() {
+		s.readers.free <- c
+		s.note(err)
+	}()
 	if c == nil {
 		if s.closed.Load() {
 			return errClosed

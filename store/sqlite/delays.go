@@ -23,13 +23,18 @@ func bucketOf(due int64) int64 { return due / int64(bucket) }
 
 // delay counts a message that is due later, and puts it where it belongs. The caller holds mu.
 func (q *queue) delay(seq, due, now int64) {
-	q.delayed++
 	b := bucketOf(due)
-	if _, inFile := q.waits.buckets[b]; inFile || b > bucketOf(now) {
+	_, inFile := q.waits.buckets[b]
+	switch {
+	case inFile || b > bucketOf(now):
 		q.waits.add(b, 1)
+	case due <= q.waits.popped:
+		q.ready.push(place{seq: seq, since: due})
 		return
+	default:
+		heap.Push(&q.waits.heap, wait{due, seq})
 	}
-	heap.Push(&q.waits.heap, wait{due, seq})
+	q.delayed++
 }
 
 // add adds to the number of messages in a bucket that is in the file alone.

@@ -35,7 +35,9 @@ type change struct {
 	added           []addition // not written yet
 	removed         []int64    // messages, not deleted yet
 	cuts            bool       // it takes away what nobody has leased; see queue.cutting
-	upkept          bool       // what is due has been read, and what is too old deleted
+	bytesAdded      int        // by insertions
+	pages           int        // written beside, about
+	upkeep          *upkeep    // what was due; nil: nothing
 	purged          *purge     // nil: it is not
 	gone            bool       // the queue is deleted
 }
@@ -76,10 +78,15 @@ func (g *group) change(q *queue) (*change, error) {
 		}
 	}
 	q.mu.Lock()
-	q.advance(g.now) // leases that have run out are none
+	more := q.advance(g.now) // leases that have run out are none
 	q.mu.Unlock()
 	c := &change{q: q, next: q.next, messages: q.messages, bytes: q.bytes, seen: q.seen}
 	g.touched = append(g.touched, c)
+	if more {
+		// Before the group has written anything to the queue: the file is as memory knows it.
+		c.upkeep = &upkeep{q: q}
+		return c, c.upkeep.plan(g, c)
+	}
 	return c, nil
 }
 
@@ -106,16 +113,14 @@ func (g *group) write() error {
 	return nil
 }
 
-// order is that of an op in its group. An upkeep reads, and a purge takes away, what
-// was there before the others.
+// order is that of an op in its group: a purge takes away what was there before the
+// others.
 func order(o op) int {
 	switch o.(type) {
-	case *upkeep:
-		return 0
 	case *purge, *recount:
-		return 1
+		return 0
 	}
-	return 2
+	return 1
 }
 
 // flush writes what was gathered: inserts and deletions are cheapest many at a time.
@@ -156,6 +161,9 @@ func (c *change) removes(seq int64) bool {
 	return slices.Contains(c.removed, seq) || c.purged != nil && !c.purged.keeps(seq)
 }
 
+// wrote counts the pages of a row that was written by itself.
+func (c *change) wrote(size int64) { c.pages += 2 + int(size/pageSize) }
+
 // drop notes that a message is to be deleted.
 func (c *change) drop(seq, size int64) {
 	c.removed = append(c.removed, seq)
@@ -181,7 +189,7 @@ func (c *change) cut() {
 // wait for the disk. It returns the ops of the others.
 func (g *group) finish() (unconfirmed []op) {
 	for _, c := range g.touched {
-		c.apply()
+		c.apply(g.now)
 	}
 	for _, o := range g.ops {
 		if o.head().answer == nil {
@@ -208,10 +216,13 @@ func (g *group) finish() (unconfirmed []op) {
 	return unconfirmed
 }
 
-func (c *change) apply() {
+func (c *change) apply(now int64) {
 	c.q.mu.Lock()
 	defer c.q.mu.Unlock()
 	c.q.next, c.q.messages, c.q.bytes, c.q.seen = c.next, c.messages, c.bytes, c.seen
+	if c.upkeep != nil {
+		c.upkeep.apply(now)
+	}
 }
 
 // endCut lets leases trust again what they read from now on. The caller holds the
@@ -232,6 +243,9 @@ func (g *group) undo() {
 	for _, c := range g.touched {
 		c.q.mu.Lock()
 		c.endCut()
+		if c.upkeep != nil {
+			c.upkeep.undo()
+		}
 		c.q.mu.Unlock()
 	}
 }
@@ -252,6 +266,10 @@ func (g *group) toBlame(err error) bool {
 // insert inserts messages: as many as possible with one statement, and by the shorter one
 // where they have neither headers nor delay.
 func (c *change) insert(w *conn) error {
+	for i := range c.added {
+		c.bytesAdded += rowOverhead + len(c.added[i].m.Body) + len(c.added[i].m.Headers)
+	}
+	defer func() { c.added = nil }()
 	for rest := c.added; len(rest) > 0; {
 		plain := run(rest)
 		n := max(plain, 1)
@@ -282,14 +300,12 @@ func run(all []addition) int {
 }
 
 func (c *change) insertRun(w *conn, all []addition, plain bool) error {
-	for _, ins := range c.q.sql().inserts {
-		for len(all) >= ins.rows {
-			some := all[:ins.rows]
-			all = all[ins.rows:]
-			q := ins.full
+	for k, rows := range insertRows {
+		for len(all) >= rows {
+			some := all[:rows]
+			all = all[rows:]
 			w.args = w.args[:0]
 			if plain {
-				q = ins.plain
 				w.bind(some[0].seq)
 				w.bind(some[0].sent)
 				w.bind(some[0].m.ContentType)
@@ -297,7 +313,7 @@ func (c *change) insertRun(w *conn, all []addition, plain bool) error {
 			for i := range some {
 				some[i].bind(w, plain)
 			}
-			if err := w.execBound(q); err != nil {
+			if err := w.execBound(c.q.sql().insert(k, plain)); err != nil {
 				return err
 			}
 		}

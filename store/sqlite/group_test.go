@@ -78,7 +78,8 @@ func TestALeaseThatRunsOutDuringAPurge(t *testing.T) {
 	require.NoError(t, err)
 	g := &group{s: s, c: s.w, now: s.now()}
 	s.wal.hold()
-	require.NoError(t, s.begin())
+	_, err = s.begin()
+	require.NoError(t, err)
 	o := &purge{q: q}
 	require.NoError(t, o.plan(g))
 	q.mu.Lock()

@@ -35,35 +35,67 @@ const (
 	gone
 )
 
-// A lease is what one call of Lease handed out: messages with one deadline.
+// A lease is what one call of Lease handed out, or extended: messages with one deadline.
+// It is forgotten when it holds none of them any more.
 type lease struct {
 	deadline int64
 	items    []*item
+	left     int // of them
+	at       int // its place in the heap; -1: it has none
 }
+
+// over reports whether the lease has run out.
+func (l *lease) over() bool { return l != nil && l.deadline != never && l.at < 0 }
 
 type leaseHeap []*lease
 
 func (h leaseHeap) Len() int           { return len(h) }
 func (h leaseHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
-func (h leaseHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *leaseHeap) Push(x any)        { *h = append(*h, x.(*lease)) }
+
+func (h leaseHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+func (h *leaseHeap) Push(x any) {
+	l := x.(*lease)
+	l.at = len(*h)
+	*h = append(*h, l)
+}
+
 func (h *leaseHeap) Pop() any {
 	old := *h
 	n := len(old) - 1
 	l := old[n]
 	old[n] = nil
 	*h = old[:n]
+	l.at = -1
 	return l
 }
 
-// hold starts a lease. The caller holds mu.
+// hold starts a lease of messages that have none. The caller holds mu.
 func (q *queue) hold(items []*item, deadline int64) {
-	l := &lease{deadline, items}
+	if len(items) == 0 {
+		return
+	}
+	l := &lease{deadline: deadline, items: items, left: len(items), at: -1}
 	for _, it := range items {
 		it.lease = l
 	}
 	if deadline != never {
 		heap.Push(&q.leases, l)
+	}
+}
+
+// unhold takes a message off its lease. The caller holds mu.
+func (q *queue) unhold(it *item) {
+	l := it.lease
+	it.lease = nil
+	if l == nil {
+		return
+	}
+	if l.left--; l.left == 0 && l.at >= 0 {
+		heap.Remove(&q.leases, l.at)
 	}
 }
 
@@ -107,7 +139,7 @@ func (q *queue) forget(it *item) {
 		q.leased--
 	}
 	it.state = gone
-	it.lease = nil
+	q.unhold(it)
 	delete(q.out, it.seq)
 }
 

@@ -22,7 +22,7 @@ func (s *Store) Lease(ctx context.Context, name string, c store.Claim, buf []sto
 		if err := ctx.Err(); err != nil {
 			return buf, err
 		}
-		now, err := s.current(q)
+		now, err := s.current(ctx, q)
 		if err != nil {
 			return buf, err
 		}
@@ -102,7 +102,7 @@ func (q *queue) firstReady() (place, bool) {
 
 // take takes messages, having them read and marked. It may find none.
 func (s *Store) take(ctx context.Context, q *queue, c *store.Claim, buf []store.Delivery) ([]store.Delivery, error) {
-	t, err := s.pick(q, c, buf)
+	t, err := s.pick(ctx, q, c, buf)
 	if err != nil || len(t.items) == 0 {
 		return buf, err
 	}
@@ -128,6 +128,9 @@ func (o *leasing) plan(g *group) error {
 		return err
 	}
 	for _, it := range o.items {
+		if !it.fresh || it.attempts > 1 {
+			c.wrote(it.size)
+		}
 		switch {
 		case !it.fresh:
 			err = g.c.exec(o.q.sql().attempt, it.attempts, it.seq)
@@ -201,7 +204,8 @@ type unsee struct {
 
 func (o *unsee) plan(g *group) error {
 	o.done = nil
-	if _, err := g.change(o.q); err != nil {
+	c, err := g.change(o.q)
+	if err != nil {
 		return err
 	}
 	for _, it := range o.items {
@@ -216,6 +220,7 @@ func (o *unsee) plan(g *group) error {
 		if !unseen {
 			continue // leased again, or gone
 		}
+		c.wrote(it.size)
 		if err := g.c.exec(o.q.sql().explicit, int64(0), int64(0), it.seq); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (s *Store) Peek(ctx context.Context, name string, behind store.Lease, limit
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.current(q)
+	now, err := s.current(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Store) Peek(ctx context.Context, name string, behind store.Lease, limit
 		at = reference{kind: refReady, asOf: now}
 	}
 	p.asOf = at.asOf
-	if err := s.read(func(r *conn) error { return p.read(r, at) }); err != nil {
+	if err := s.read(ctx, func(r *conn) error { return p.read(r, at) }); err != nil {
 		return nil, err
 	}
 	return p.found, nil
@@ -116,17 +116,19 @@ func (p *peeking) read(r *conn, at reference) error {
 
 // pages reads rows from behind a seq on, page by page since leased ones do not count.
 func (p *peeking) pages(seq int64, query func(seq int64, limit int, each func([]driver.Value) bool) error, r *conn, kind byte) error {
+	limit := p.limit - len(p.found)
 	for len(p.found) < p.limit {
-		n, limit := 0, p.limit-len(p.found)
+		n := 0
 		err := query(seq, limit, func(row []driver.Value) bool {
 			n++
 			seq = integer(row[0])
 			p.show(r, row, kind)
-			return true
+			return len(p.found) < p.limit
 		})
 		if err != nil || n < limit {
 			return err
 		}
+		limit = min(2*limit, 1000) // those that were there are leased, mostly
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql/driver"
 	"slices"
 	"time"
@@ -31,29 +32,38 @@ type picking struct {
 	last   int64 // the last of them became ready then
 	full   bool
 	old    bool // one was past its retention
+
+	asked   int64 // how many fresh ones were asked for
+	missing bool  // some that should be in the file are not
 }
 
 // pick takes messages in memory, so that nobody else can, and reads them. When what it has read
 // is out of date it finds none, and the Lease tries again.
-func (s *Store) pick(q *queue, c *store.Claim, buf []store.Delivery) (*picking, error) {
-	q.taking.Lock()
-	defer q.taking.Unlock()
+func (s *Store) pick(ctx context.Context, q *queue, c *store.Claim, buf []store.Delivery) (*picking, error) {
+	select {
+	case q.taking <- struct{}{}:
+	case <-ctx.Done():
+		return &picking{}, ctx.Err()
+	}
+	defer func() { <-q.taking }()
 	p, busy := q.choose(s.now(), c)
 	if busy {
-		return p, s.keepUp(q) // messages are being taken away; afterwards we know which
+		return p, s.keepUp(ctx, q) // messages are being taken away; afterwards we know which
 	}
 	p.found = buf
-	if err := s.read(p.read); err != nil {
+	if err := s.read(ctx, p.read); err != nil {
 		p.putBack(p.line)
 		return p, err
 	}
 	if !p.register() {
 		p.items = nil
-		return p, s.keepUp(q)
+		return p, s.keepUp(ctx, q)
 	}
 	p.mint(len(buf))
-	if p.missing() {
-		return p, s.recount(q)
+	if p.missing {
+		if err := s.recount(ctx, q); err != nil && len(p.items) == 0 {
+			return p, err
+		}
 	}
 	return p, nil
 }
@@ -122,8 +132,8 @@ func (p *picking) readOne(r *conn) error {
 
 // readFresh reads fresh messages.
 func (p *picking) readFresh(r *conn) error {
-	room := min(p.fresh, int64(p.claim.Max-len(p.items)))
-	return r.query(p.q.sql().fresh, []driver.Value{p.from, p.to, room}, func(row []driver.Value) bool {
+	p.asked = min(p.fresh, int64(p.claim.Max-len(p.items)))
+	return r.query(p.q.sql().fresh, []driver.Value{p.from, p.to, p.asked}, func(row []driver.Value) bool {
 		p.add(r, row, place{seq: integer(row[0]), since: integer(row[1])})
 		if p.full {
 			return false
@@ -182,6 +192,7 @@ func (p *picking) register() bool {
 	if p.old {
 		q.expiry = min(q.expiry, p.now)
 	}
+	p.missing = !p.full && p.passed < p.asked || !p.old && q.fresh == 0 && q.ready.len() == 0 && q.leasable() > 0
 	return true
 }
 
@@ -199,11 +210,6 @@ func (p *picking) putBackLocked(line []place) {
 	for _, at := range slices.Backward(line) {
 		p.q.ready.pushFront(at)
 	}
-}
-
-// missing reports whether messages are not in the file that should be.
-func (p *picking) missing() bool {
-	return p.fresh > 0 && !p.full && p.passed < min(p.fresh, int64(p.claim.Max-(len(p.items)-int(p.passed))))
 }
 
 // mint gives the deliveries their leases, which share one string. The first n are not ours.

@@ -55,6 +55,7 @@ func (o *purge) plan(g *group) error {
 	// these are put aside.
 	sql := o.q.sql()
 	for _, seq := range held {
+		c.wrote(size / int64(len(held)))
 		if err := g.c.exec(sql.setAside, seq); err != nil {
 			return err
 		}

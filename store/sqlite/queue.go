@@ -21,7 +21,7 @@ type queue struct {
 	table  string
 	sql    func() *statements // made at the first use
 
-	taking sync.Mutex // one Lease at a time reads; taken before mu
+	taking chan struct{} // has one place: one Lease at a time reads
 
 	mu        sync.Mutex
 	over      error // why the queue is no more
@@ -57,6 +57,7 @@ type queue struct {
 	cutting int
 	cut     uint64
 
+	head                  int64 // seq: before it are only messages that came by a Move
 	expiry                int64 // about when retention ends for the next message
 	expired, expiredBytes int64
 
@@ -71,8 +72,9 @@ func newQueue(s *Store, number int64, rec *store.Queue, table string) *queue {
 	return &queue{
 		s: s, number: number, name: rec.Name, table: table,
 		paused: rec.Paused, retention: max(int64(rec.Retention), 0),
-		sql: sync.OnceValue(func() *statements { return newStatements(table) }),
-		out: map[int64]*item{}, expiry: never, lastTake: math.MinInt64,
+		sql:    sync.OnceValue(func() *statements { return newStatements(table) }),
+		taking: make(chan struct{}, 1),
+		out:    map[int64]*item{}, expiry: never, lastTake: math.MinInt64,
 	}
 }
 

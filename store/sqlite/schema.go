@@ -45,13 +45,13 @@ const messagesTable = `
 CREATE TABLE %[1]s (
   seq          INTEGER PRIMARY KEY,
   sent         INTEGER NOT NULL,
-  content_type TEXT NOT NULL,
-  id           BLOB NOT NULL,
-  body         BLOB NOT NULL,
-  headers      BLOB,              -- NULL: none
+  since        INTEGER,           -- retention counts from here; NULL: from sent
   due          INTEGER,           -- delivered from then on; NULL: at once
   attempts     INTEGER NOT NULL DEFAULT 0,
-  since        INTEGER            -- retention counts from here; NULL: from sent
+  content_type TEXT NOT NULL,
+  id           BLOB NOT NULL,
+  headers      BLOB,              -- NULL: none
+  body         BLOB NOT NULL
 );
 CREATE INDEX %[2]s ON %[1]s (due/%[5]d, seq, due) WHERE due IS NOT NULL;
 CREATE INDEX %[3]s ON %[1]s (since) WHERE since IS NOT NULL;
@@ -111,6 +111,9 @@ func migrate(c *conn, steps []migration) (id string, err error) {
 	}
 	if version == 0 {
 		if err := c.exec(set, "id", uuid.NewString()); err != nil {
+			return "", err
+		}
+		if err := c.exec(set, "sends", int64(0)); err != nil { // by transactions of the application
 			return "", err
 		}
 	}

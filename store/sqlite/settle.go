@@ -131,11 +131,13 @@ func (o *settle) write(g *group, c *change, st *step, attempts int64, runsOut bo
 		if st.o.Delay > 0 {
 			st.due = after(g.now, st.o.Delay)
 		}
+		c.wrote(st.size)
 		return g.c.exec(o.q.sql().explicit, st.due, attempts, st.seq)
 	case st.o.Verb == store.Release:
 		if !runsOut {
 			attempts-- // nobody has seen it
 		}
+		c.wrote(st.size)
 		return g.c.exec(o.q.sql().explicit, int64(0), attempts, st.seq)
 	case st.o.Verb == store.Move:
 		return o.move(g, c, st)
@@ -146,6 +148,10 @@ func (o *settle) write(g *group, c *change, st *step, attempts int64, runsOut bo
 // move writes a message into another queue, and takes it from this.
 func (o *settle) move(g *group, c *change, st *step) error {
 	to := o.to[st.o.To]
+	// Rows are inserted in the order of seq: what was sent before comes first.
+	if err := to.insert(g.c); err != nil {
+		return err
+	}
 	st.to, st.toSeq = to, to.next
 	if st.o.Renew {
 		st.since = g.now
@@ -162,6 +168,7 @@ func (o *settle) move(g *group, c *change, st *step) error {
 		return err
 	}
 	c.drop(st.seq, st.size)
+	to.wrote(st.size)
 	to.next++
 	to.messages++
 	to.bytes += st.size
@@ -178,8 +185,8 @@ func (o *settle) undo() {
 		switch it := st.it; {
 		case it == nil:
 		case st.o.Verb == store.Extend:
-			if it.extending--; it.state == leased && it.lease != nil {
-				o.q.hold([]*item{it}, it.lease.deadline) // it may have passed meanwhile
+			if it.extending--; it.state == leased && it.lease.over() {
+				o.q.hold([]*item{it}, it.lease.deadline)
 			}
 		default:
 			it.settling = false
@@ -194,6 +201,7 @@ func (o *settle) abort() {}
 
 func (o *settle) apply(g *group) {
 	var released []step
+	var extended extension
 	o.q.mu.Lock()
 	for i := range o.steps {
 		st := &o.steps[i]
@@ -201,7 +209,7 @@ func (o *settle) apply(g *group) {
 		case st.it == nil:
 			o.q.lose(st.seq, st.due, st.fresh)
 		case st.o.Verb == store.Extend:
-			o.q.extend(st, g.now)
+			o.q.extend(&extended, st, g.now)
 		case st.o.Verb == store.Release && !st.expired:
 			released = append(released, *st)
 			o.q.forget(st.it)
@@ -209,6 +217,7 @@ func (o *settle) apply(g *group) {
 			o.q.settled(st, g.now)
 		}
 	}
+	o.q.hold(extended.items, extended.until)
 	// In front of all others and in their old order: nobody has seen them.
 	for _, st := range slices.Backward(released) {
 		o.q.ready.pushFront(place{seq: st.seq, since: st.it.readyAt})
@@ -241,8 +250,14 @@ func (q *queue) settled(st *step, now int64) {
 	q.expiry = min(q.expiry, q.expires(st.since))
 }
 
-// extend gives a message another deadline. The caller holds mu.
-func (q *queue) extend(st *step, now int64) {
+// An extension is a lease in the making: messages that one call extends to one deadline.
+type extension struct {
+	items []*item
+	until int64
+}
+
+// extend takes a message off its lease and adds it to the extension. The caller holds mu.
+func (q *queue) extend(x *extension, st *step, now int64) {
 	it := st.it
 	if it.extending--; it.state == gone {
 		return // it was settled later in the same group
@@ -251,7 +266,14 @@ func (q *queue) extend(st *step, now int64) {
 		it.state = leased
 		q.leased++
 	}
-	q.hold([]*item{it}, after(now, st.o.Delay))
+	if until := after(now, st.o.Delay); until != x.until {
+		q.hold(x.items, x.until)
+		*x = extension{until: until}
+	}
+	if !slices.Contains(x.items, it) {
+		q.unhold(it)
+		x.items = append(x.items, it)
+	}
 }
 
 // arrive brings memory up to date for a message that was moved here.

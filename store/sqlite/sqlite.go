@@ -112,15 +112,17 @@ type Store struct {
 	readers   readers
 	records   records
 
-	mu      sync.Mutex
-	pending []op
-	careful int            // of pending, to be tried one by one
-	foreign bool           // a transaction of the application's may have ended
-	running bool           // there is a committer
-	closed  atomic.Bool    // changed under mu: nothing new is accepted
-	broken  error          // why nothing is written any more
-	tell    []*func(error) // of that, see OnFailure
-	work    sync.WaitGroup // the committer, who waits for the disk, and a checkpoint
+	mu       sync.Mutex
+	pending  []op
+	careful  int         // of pending, to be tried one by one
+	foreign  bool        // a transaction of the application's may have ended
+	running  bool        // there is a committer
+	closed   atomic.Bool // changed under mu: nothing new is accepted
+	closing  sync.Once
+	closeErr error
+	broken   error          // why nothing is written any more
+	tell     []*func(error) // of that, see OnFailure
+	work     sync.WaitGroup // the committer, who waits for the disk, and a checkpoint
 
 	unconfirmed []op // committed; the disk has not said so yet
 	confirming  bool // somebody waits for it to
@@ -129,6 +131,7 @@ type Store struct {
 	// The committer's.
 	w       *conn
 	version int64 // data_version when it last looked
+	sends   int64 // of transactions of the application, as far as they are in memory
 	wal     checkpoints
 }
 
@@ -247,6 +250,9 @@ func (s *Store) open() (err error) {
 	if err := s.loadRecords(); err != nil {
 		return err
 	}
+	if s.sends, err = s.w.number("SELECT value FROM inproq_store WHERE key = 'sends'"); err != nil {
+		return err
+	}
 	s.version, err = s.w.number("PRAGMA data_version")
 	return err
 }
@@ -257,8 +263,11 @@ func (s *Store) release() (err error) {
 	if s.log != nil {
 		err = errors.Join(err, s.log.Close())
 	}
-	if s.w != nil {
-		err = errors.Join(err, explain(s.w.close())) // the last one: it makes a checkpoint and removes the log
+	// The last connection makes a checkpoint and removes the log. When a write was not
+	// confirmed, nobody may do that: then the connection stays, and with it the log, which
+	// is written again when the file is opened.
+	if s.w != nil && s.usable() == nil {
+		err = errors.Join(err, explain(s.w.close()))
 	}
 	return errors.Join(err, s.lock.Unlock())
 }
@@ -266,15 +275,15 @@ func (s *Store) release() (err error) {
 // Close ends blocked calls with store.ErrClosed, waits for those that are about to be
 // written, and closes the file. What is in the write-ahead log is copied into the file.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	again := s.closed.Swap(true)
-	s.mu.Unlock()
-	s.work.Wait()
-	if again {
-		return nil
-	}
-	s.endQueues()
-	return s.release()
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed.Store(true)
+		s.mu.Unlock()
+		s.work.Wait()
+		s.endQueues()
+		s.closeErr = s.release()
+	})
+	return s.closeErr
 }
 
 // now is the time in nanoseconds since 1970, as monotonic as the process's clock.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // The columns of a message as deliveries are made of them, see message.
@@ -36,19 +37,36 @@ type statements struct {
 	drop     string
 	setAside string // seq
 	restore  string
-	inserts  [3]insertion
+
+	table   string
+	mu      sync.Mutex
+	inserts [len(insertRows)][2]string // made when they are needed: they are long
 }
 
-// insertion is an INSERT of some messages.
-type insertion struct {
-	rows  int
-	plain string // no headers, no delay, one content type: first seq, sent, content type, then id and body of each
-	full  string // any: the columns of each
-}
+// insertRows are the numbers of rows for which there is an INSERT: SQLite's work for a
+// statement is shared by its rows.
+var insertRows = [...]int{100, 16, 1}
 
-// insertions are by how many rows they have: the work of SQLite's for a statement is
-// shared by its rows.
-var insertRows = [3]int{100, 16, 1}
+// insert returns the INSERT of insertRows[k] messages. A plain one is for neighbours
+// without headers and delay, of one content type: its parameters are the first seq,
+// sent, the content type, and then id and body of each. The other has the columns of
+// each.
+func (s *statements) insert(k int, plain bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	form := 0
+	if plain {
+		form = 1
+	}
+	if s.inserts[k][form] == "" {
+		text := fullInsert
+		if plain {
+			text = plainInsert
+		}
+		s.inserts[k][form] = text(quote(s.table), insertRows[k])
+	}
+	return s.inserts[k][form]
+}
 
 func newStatements(table string) *statements {
 	t := quote(table)
@@ -56,6 +74,7 @@ func newStatements(table string) *statements {
 	in := fmt.Sprintf("due/%d", int64(bucket))
 	index := t + " INDEXED BY " + quote(table+"_due")
 	s := &statements{
+		table:   table,
 		fresh:   from + " WHERE seq >= ? AND seq < ? AND due IS NULL ORDER BY seq LIMIT ?",
 		one:     from + " WHERE seq = ?",
 		ready:   from + " WHERE seq > ? AND (due IS NULL OR due <= ?) ORDER BY seq LIMIT ?",
@@ -63,7 +82,7 @@ func newStatements(table string) *statements {
 		later:   "SELECT " + columns + " FROM " + index + " WHERE due IS NOT NULL AND " + in + " > ? AND due > ? ORDER BY " + in + ", seq LIMIT ?",
 		buckets: "SELECT " + in + ", count(*) FROM " + index + " WHERE due IS NOT NULL GROUP BY " + in,
 		due:     "SELECT seq, due FROM " + index + " WHERE due IS NOT NULL AND " + in + " = ?",
-		oldest: "SELECT (SELECT sent FROM " + t + " WHERE since IS NULL ORDER BY seq LIMIT 1), " +
+		oldest: "SELECT (SELECT sent FROM " + t + " WHERE since IS NULL AND seq >= ? ORDER BY seq LIMIT 1), " +
 			"(SELECT min(sent) FROM " + t + " WHERE since IS NOT NULL)",
 		old:        "SELECT seq, since, due, length(body) FROM " + t + " WHERE since IS NOT NULL AND since <= ? ORDER BY since",
 		nextOld:    "SELECT since FROM " + t + " WHERE since IS NOT NULL AND since > ? ORDER BY since LIMIT 1",
@@ -81,9 +100,6 @@ func newStatements(table string) *statements {
 		drop:     "DROP TABLE " + t,
 		setAside: "INSERT INTO temp." + asideTable + " (" + columns + ") " + from + " WHERE seq = ?",
 		restore:  "INSERT INTO " + t + " (" + columns + ") SELECT " + columns + " FROM temp." + asideTable + " ORDER BY seq",
-	}
-	for i, n := range insertRows {
-		s.inserts[i] = insertion{n, plainInsert(t, n), fullInsert(t, n)}
 	}
 	return s
 }

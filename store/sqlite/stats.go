@@ -14,7 +14,7 @@ func (s *Store) Stats(ctx context.Context, name string) (store.Stats, error) {
 	if err != nil {
 		return store.Stats{}, err
 	}
-	now, err := s.current(q)
+	now, err := s.current(ctx, q)
 	if err != nil {
 		return store.Stats{}, err
 	}
@@ -23,12 +23,12 @@ func (s *Store) Stats(ctx context.Context, name string) (store.Stats, error) {
 		st.Delayed = -1 // some of them are due
 	}
 	known := q.oldest != 0 || q.messages == 0
-	cut, messages := q.cut, q.messages
+	cut, messages, head := q.cut, q.messages, q.head
 	q.mu.Unlock()
 	if known {
 		return st, nil
 	}
-	oldest, err := s.oldest(q)
+	oldest, err := s.oldest(ctx, q, head)
 	if err != nil {
 		return store.Stats{}, err
 	}
@@ -60,9 +60,9 @@ func (q *queue) stats() store.Stats {
 }
 
 // oldest reads when the oldest message was sent.
-func (s *Store) oldest(q *queue) (oldest int64, err error) {
-	err = s.read(func(r *conn) error {
-		return r.query(q.sql().oldest, nil, func(row []driver.Value) bool {
+func (s *Store) oldest(ctx context.Context, q *queue, head int64) (oldest int64, err error) {
+	err = s.read(ctx, func(r *conn) error {
+		return r.query(q.sql().oldest, []driver.Value{head}, func(row []driver.Value) bool {
 			for _, v := range row {
 				if sent := integer(v); sent > 0 && (oldest == 0 || sent < oldest) {
 					oldest = sent
@@ -75,9 +75,9 @@ func (s *Store) oldest(q *queue) (oldest int64, err error) {
 }
 
 // recount counts the messages in the file: some that should be there are not.
-func (s *Store) recount(q *queue) error {
+func (s *Store) recount(ctx context.Context, q *queue) error {
 	s.logger.Warn("messages are missing: another program has deleted them from the file", "file", s.path, "queue", q.name)
-	return s.submit(background, &recount{q: q})
+	return s.submit(ctx, &recount{q: q})
 }
 
 type recount struct {

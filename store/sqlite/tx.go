@@ -100,6 +100,10 @@ func (s *Store) enqueueTx(ctx context.Context, x executor, q *queue, msgs []stor
 	case err != nil:
 		return explain(err)
 	}
+	// By this the committer knows, among all that others commit, that there are messages.
+	if _, err := x.ExecContext(ctx, "UPDATE inproq_store SET value = value + 1 WHERE key = 'sends'"); err != nil {
+		return explain(err)
+	}
 	return s.insertTx(ctx, x, q, msgs, next-int64(len(msgs)))
 }
 
@@ -107,10 +111,10 @@ func (s *Store) enqueueTx(ctx context.Context, x executor, q *queue, msgs []stor
 func (s *Store) insertTx(ctx context.Context, x executor, q *queue, msgs []store.Message, seq int64) error {
 	now := s.now()
 	var args []any
-	for _, ins := range q.sql().inserts {
-		for len(msgs) >= ins.rows {
+	for k, rows := range insertRows {
+		for len(msgs) >= rows {
 			args = args[:0]
-			for i := range msgs[:ins.rows] {
+			for i := range msgs[:rows] {
 				a := addition{m: &msgs[i], seq: seq, sent: now}
 				if d := msgs[i].Delay; d > 0 {
 					a.due = after(now, d)
@@ -118,8 +122,8 @@ func (s *Store) insertTx(ctx context.Context, x executor, q *queue, msgs []store
 				a.each(func(v driver.Value) { args = append(args, v) })
 				seq++
 			}
-			msgs = msgs[ins.rows:]
-			if _, err := x.ExecContext(ctx, ins.full, args...); err != nil {
+			msgs = msgs[rows:]
+			if _, err := x.ExecContext(ctx, q.sql().insert(k, false), args...); err != nil {
 				return explain(err)
 			}
 		}
@@ -148,6 +152,14 @@ func (s *Store) absorb() error {
 	if err != nil || version == s.version {
 		return err
 	}
+	sends, err := s.w.number("SELECT value FROM inproq_store WHERE key = 'sends'")
+	if err != nil {
+		return err
+	}
+	if sends == s.sends {
+		s.version = version
+		return nil // others have written something else
+	}
 	type counts struct{ queue, next, messages, bytes int64 }
 	var all []counts
 	err = s.w.query("SELECT queue, next, messages, bytes FROM inproq_counts", nil, func(row []driver.Value) bool {
@@ -165,7 +177,7 @@ func (s *Store) absorb() error {
 			}
 		}
 	}
-	s.version = version
+	s.version, s.sends = version, sends
 	return nil
 }
 
@@ -198,11 +210,8 @@ func (s *Store) absorbInto(q *queue, next, messages, bytes int64) error {
 		q.gain(0, 0, now)
 	}
 	for _, w := range delayed {
-		if w.due > now {
-			q.gain(w.seq, w.due, now)
-			continue
-		}
-		q.ready.push(place{seq: w.seq, since: w.due})
+		q.expiry = min(q.expiry, q.expires(now))
+		q.delay(w.seq, w.due, now) // which is what it was, also if it is due by now
 	}
 	q.signal()
 	return nil

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"container/heap"
+	"context"
 	"database/sql/driver"
 	"slices"
 )
@@ -28,40 +29,58 @@ func (q *queue) nextEvent() int64 {
 
 // current brings a queue up to date for a call that looks at it. It returns the time,
 // and holds mu unless it fails.
-func (s *Store) current(q *queue) (now int64, err error) {
+func (s *Store) current(ctx context.Context, q *queue) (now int64, err error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		q.mu.Lock()
 		if q.over != nil {
 			defer q.mu.Unlock()
 			return 0, q.over
 		}
 		now = s.now()
-		if !q.advance(now) {
+		if !q.advance(now) || s.usable() != nil { // what is only read is read as it is
 			return now, nil
 		}
 		q.mu.Unlock()
-		if err := s.keepUp(q); err != nil {
+		if err := s.keepUp(ctx, q); err != nil && s.usable() == nil {
 			return 0, err
 		}
 	}
 }
 
-// keepUp does what is due and concerns the file.
-func (s *Store) keepUp(q *queue) error {
-	return s.submit(background, &upkeep{opHead: opHead{quick: true}, q: q})
+// keepUp has the committer do what is due, and waits for that.
+func (s *Store) keepUp(ctx context.Context, q *queue) error {
+	return s.submit(ctx, &look{opHead: opHead{quick: true}, q: q})
 }
 
-// An upkeep reads the buckets that are due, and deletes messages that are past their retention.
-// It comes first in its group, so what it reads is as memory knows it.
-type upkeep struct {
+// A look changes nothing by itself. Whoever touches a queue in a group first does what is
+// due there.
+type look struct {
 	opHead
+	q *queue
+}
+
+func (o *look) plan(g *group) error {
+	_, err := g.change(o.q)
+	return err
+}
+
+func (*look) undo()        {}
+func (*look) abort()       {}
+func (*look) apply(*group) {}
+
+// An upkeep reads the buckets that are due, and deletes messages that are past their
+// retention.
+type upkeep struct {
 	q       *queue
 	loaded  []int64 // buckets
 	waits   []wait  // in them
 	expired []old
-	planned bool
 	was     int64 // the queue's expiry, before
 	expiry  int64
+	head    int64 // seq of the first message that did not come by a Move; 0: not looked for
 }
 
 // An old message is past its retention.
@@ -73,16 +92,7 @@ type old struct {
 // maxExpired bounds how many messages one upkeep deletes: others want to write, too.
 const maxExpired = 5000
 
-func (u *upkeep) plan(g *group) error {
-	u.loaded, u.waits, u.expired, u.planned = nil, nil, nil, false
-	c, err := g.change(u.q)
-	if err != nil {
-		return err
-	}
-	if c.upkept {
-		return nil // by another call, in the same group
-	}
-	c.upkept = true
+func (u *upkeep) plan(g *group, c *change) error {
 	u.q.mu.Lock()
 	ready := u.q.ready.len()
 	var due []int64
@@ -95,7 +105,6 @@ func (u *upkeep) plan(g *group) error {
 	// Order: what others find out meanwhile is the earlier of the two.
 	u.was, u.q.expiry = u.q.expiry, never
 	u.q.mu.Unlock()
-	u.planned = true
 	if err := u.load(g.c, due, maxReady-ready); err != nil {
 		return err
 	}
@@ -104,6 +113,8 @@ func (u *upkeep) plan(g *group) error {
 		return nil
 	}
 	u.expiry = never
+	// Order: nobody can lease a message from here on, then look which are too old.
+	c.cut()
 	return u.expire(g, c, g.now-retention)
 }
 
@@ -132,9 +143,12 @@ func (u *upkeep) load(w *conn, due []int64, room int) error {
 func (u *upkeep) expire(g *group, c *change, cutoff int64) error {
 	const page = 1000
 	more := false
-	for from, next := int64(0), true; next; {
+	for from, next := u.q.head, true; next; {
 		next = false
 		err := g.c.query(u.q.sql().head, []driver.Value{from, int64(page)}, func(row []driver.Value) bool {
+			if u.head == 0 {
+				u.head = integer(row[0])
+			}
 			if sent := integer(row[1]); sent > cutoff {
 				u.expiry = min(u.expiry, u.q.expires(sent))
 				next = false
@@ -149,6 +163,9 @@ func (u *upkeep) expire(g *group, c *change, cutoff int64) error {
 			return err
 		}
 		next = next && !more
+	}
+	if u.head == 0 {
+		u.head = c.next // there is none
 	}
 	err := g.c.query(u.q.sql().old, []driver.Value{cutoff}, func(row []driver.Value) bool {
 		more = more || len(u.expired) >= maxExpired
@@ -167,10 +184,6 @@ func (u *upkeep) expire(g *group, c *change, cutoff int64) error {
 	} else if since > 0 {
 		u.expiry = min(u.expiry, u.q.expires(since))
 	}
-	if len(u.expired) == 0 {
-		return nil
-	}
-	c.cut()
 	for _, m := range u.expired {
 		c.drop(m.seq, m.size)
 	}
@@ -189,23 +202,12 @@ func (u *upkeep) drop(row []driver.Value) {
 	}
 }
 
-func (u *upkeep) undo() {
-	if u.planned {
-		u.q.mu.Lock()
-		u.q.expiry = min(u.q.expiry, u.was)
-		u.q.mu.Unlock()
-	}
-}
+// undo gives back what plan has taken. The caller holds mu.
+func (u *upkeep) undo() { u.q.expiry = min(u.q.expiry, u.was) }
 
-func (u *upkeep) abort() {}
-
-func (u *upkeep) apply(g *group) {
-	if !u.planned {
-		return
-	}
+// apply brings memory up to date. The caller holds mu.
+func (u *upkeep) apply(now int64) {
 	q := u.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	for _, b := range u.loaded {
 		q.waits.unload(b)
 	}
@@ -216,8 +218,9 @@ func (u *upkeep) apply(g *group) {
 		q.expiredBytes += m.size
 		q.lose(m.seq, m.due, m.fresh)
 	}
+	q.head = max(q.head, u.head)
 	q.expiry = min(q.expiry, u.expiry)
-	q.popDue(g.now)
+	q.popDue(now)
 }
 
 // lose brings memory up to date when a message is gone that nobody had leased. The caller

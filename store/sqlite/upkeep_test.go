@@ -51,7 +51,7 @@ func TestSeveralUpkeepsAtOnce(t *testing.T) {
 	s = at(t, path)
 	q, err := s.records.find("q")
 	require.NoError(t, err)
-	keepUp := func() { assert.NoError(t, s.keepUp(q)) }
+	keepUp := func() { assert.NoError(t, s.keepUp(t.Context(), q)) }
 	// The first round reads the queue; that bucket 0 is due is known from then on.
 	together(s, keepUp, keepUp, keepUp)
 	got, err := s.Lease(t.Context(), "q", store.Claim{Max: 1000, Visibility: time.Hour}, nil)

@@ -176,13 +176,17 @@ func (c *change) drop(seq, size int64) {
 // committed or undone, and for those who have read before, leases do not trust what
 // they have read.
 func (c *change) cut() {
-	if c.cuts {
-		return
-	}
-	c.cuts = true
 	c.q.mu.Lock()
-	c.q.cutting++
-	c.q.mu.Unlock()
+	defer c.q.mu.Unlock()
+	c.cutLocked()
+}
+
+// cutLocked is cut for a caller that holds the queue's mu.
+func (c *change) cutLocked() {
+	if !c.cuts {
+		c.cuts = true
+		c.q.cutting++
+	}
 }
 
 // finish brings memory up to date after the commit, and answers callers that need not
@@ -202,6 +206,7 @@ func (g *group) finish() (unconfirmed []op) {
 	for _, c := range g.touched {
 		c.q.mu.Lock()
 		c.endCut()
+		c.q.applying = false
 		c.q.signal()
 		c.q.check()
 		c.q.mu.Unlock()
@@ -220,6 +225,7 @@ func (c *change) apply(now int64) {
 	c.q.mu.Lock()
 	defer c.q.mu.Unlock()
 	c.q.next, c.q.messages, c.q.bytes, c.q.seen = c.next, c.messages, c.bytes, c.seen
+	c.q.applying = true // what these messages are follows
 	if c.upkeep != nil {
 		c.upkeep.apply(now)
 	}

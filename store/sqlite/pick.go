@@ -192,7 +192,7 @@ func (p *picking) register() bool {
 	if p.old {
 		q.expiry = min(q.expiry, p.now)
 	}
-	p.missing = !p.full && p.passed < p.asked || !p.old && q.fresh == 0 && q.ready.len() == 0 && q.leasable() > 0
+	p.missing = !p.full && p.passed < p.asked || !p.old && !q.applying && q.fresh == 0 && q.ready.len() == 0 && q.leasable() > 0
 	return true
 }
 

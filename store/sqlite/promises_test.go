@@ -147,7 +147,10 @@ func TestContextsDuringATransaction(t *testing.T) {
 		func() error { _, err := s.Stats(ctx, "q"); return err },
 		func() error { _, err := s.Peek(ctx, "q", "", 1); return err },
 		func() error { _, err := s.Lease(ctx, "q", store.Claim{Visibility: time.Hour}, nil); return err },
-		func() error { _, err := s.Lease(ctx, "q", store.Claim{Visibility: time.Hour, Wait: -1}, nil); return err },
+		func() error {
+			_, err := s.Lease(ctx, "q", store.Claim{Visibility: time.Hour, Wait: -1}, nil)
+			return err
+		},
 		func() error { _, err := s.Enqueue(ctx, "q", []store.Message{{Body: []byte("x")}}); return err },
 		func() error { return s.Purge(ctx, "q") },
 	}

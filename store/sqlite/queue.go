@@ -54,8 +54,9 @@ type queue struct {
 	// While cutting is above zero somebody takes away messages that nobody has leased,
 	// and cut counts how often that was. What a Lease has read holds if neither has
 	// changed.
-	cutting int
-	cut     uint64
+	cutting  int
+	applying bool // the figures are those after a group, the rest is about to be
+	cut      uint64
 
 	head                  int64 // seq: before it are only messages that came by a Move
 	expiry                int64 // about when retention ends for the next message

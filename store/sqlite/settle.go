@@ -114,11 +114,11 @@ func (o *settle) one(g *group, c *change, x *store.Outcome) (bool, error) {
 	st := step{o: x, it: it, seq: it.seq, size: it.size, since: it.since}
 	st.expired = (x.Verb == store.Retry || x.Verb == store.Release) && o.q.expires(it.since) <= g.now
 	runsOut, attempts := it.state == ready, it.attempts
+	if runsOut {
+		c.cutLocked() // it is in line, and somebody may be about to take it
+	}
 	o.q.mu.Unlock()
 	o.steps = append(o.steps, st) // before anything fails: undo needs it
-	if runsOut {
-		c.cut() // it is in line, and somebody may be about to take it
-	}
 	return true, o.write(g, c, &o.steps[len(o.steps)-1], attempts, runsOut)
 }
 

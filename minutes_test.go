@@ -2,7 +2,6 @@ package inproq_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,9 +127,9 @@ func TestMinutesOfAQueueThatNobodyConsumes(t *testing.T) {
 		assert.Zero(t, pick(&second[1], inproq.WriteMessage, "", "").Count, "a message counts once")
 
 		_, err := b.Minutes(t.Context(), "none")
-		assert.True(t, errors.Is(err, inproq.ErrQueueNotFound), "%v", err)
+		assert.ErrorIs(t, err, inproq.ErrQueueNotFound)
 		_, err = b.Minutes(t.Context(), "-")
-		assert.True(t, errors.Is(err, inproq.ErrInvalidQueueName), "%v", err)
+		assert.ErrorIs(t, err, inproq.ErrInvalidQueueName)
 	})
 }
 

@@ -75,16 +75,16 @@ func TestSubscriptionsAreSharedAndSurvive(t *testing.T) {
 		assert.Len(t, types(t, b, "events"), want)
 	}
 	publish(there, 1)
-	second(there.Update(t.Context(), sub.ID, Update{Enabled: new(false)}))
+	require.NoError(t, second(there.Update(t.Context(), sub.ID, Update{Enabled: new(false)})))
 	publish(here, 1)
-	second(here.Update(t.Context(), sub.ID, Update{Enabled: new(true)}))
+	require.NoError(t, second(here.Update(t.Context(), sub.ID, Update{Enabled: new(true)})))
 	publish(there, 2)
 	restarted := newService(t, newBroker(t, engine))
 	got, err := restarted.Get(t.Context(), sub.ID)
 	require.NoError(t, err)
 	assert.Equal(t, sub.CreatedAt, got.CreatedAt)
 	publish(restarted, 3)
-	second(there.Delete(t.Context(), sub.ID))
+	require.NoError(t, second(there.Delete(t.Context(), sub.ID)))
 	publish(here, 3)
 	publish(restarted, 3)
 
@@ -147,7 +147,7 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	for i := range 8 {
 		s := services[i%2]
 		wg.Go(func() {
-			second(s.Create(t.Context(), Spec{Source: Source{Type: "r2"}, Queue: "events", Events: []string{"bucket.created"}}))
+			_, _ = s.Create(t.Context(), Spec{Source: Source{Type: "r2"}, Queue: "events", Events: []string{"bucket.created"}})
 		})
 	}
 	wg.Wait()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -96,13 +97,7 @@ func parseAnnotation(q *inproq.QueueInfo, key, value string) (s *Subscription, o
 func (s *Subscription) clone() Subscription {
 	c := *s
 	c.Events = slices.Clone(s.Events)
-	c.Source.Args = nil
-	if len(s.Source.Args) > 0 {
-		c.Source.Args = make(map[string]string, len(s.Source.Args))
-		for k, v := range s.Source.Args {
-			c.Source.Args[k] = v
-		}
-	}
+	c.Source.Args = maps.Clone(s.Source.Args)
 	return c
 }
 

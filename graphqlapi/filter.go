@@ -18,11 +18,10 @@ type condition struct {
 // A test compares a dimension.
 type test struct {
 	dimension
-	op     string
-	name   string
-	texts  []string    // for text, one for all but in and notin
-	times  []time.Time // for the others
-	isTime bool
+	op    string
+	name  string
+	texts []string    // for text, one for all but in and notin
+	times []time.Time // for the others
 }
 
 // The comparisons, as they stand at the end of a dimension's name. "": is equal.

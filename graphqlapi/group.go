@@ -187,7 +187,7 @@ func (g *grouping) results(limit int) []result {
 // compare is by orderBy, and then by the dimensions.
 func (g *grouping) compare(a, b *group) int {
 	for _, o := range g.orders {
-		c := 0
+		var c int
 		if o.dim >= 0 {
 			c = strings.Compare(a.dims[o.dim], b.dims[o.dim])
 		} else {

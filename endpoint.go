@@ -110,6 +110,9 @@ func (ep *endpoint) forget(old, successor *policy) {
 		ep.sent.Add(uint64(old.inlet.Sent())) // it counts no more
 		ep.consumption().sentBytes.Add(uint64(old.inlet.SentBytes()))
 	}
+	if c := ep.consumed.Load(); c != nil {
+		c.Minutes.Forget()
+	}
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.policy.Load() == successor {

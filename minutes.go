@@ -68,8 +68,8 @@ type Operations struct {
 // after such a one, or else a call. So what was sent before there was any counts for the
 // first minute.
 //
-// A queue takes about 300 bytes for each minute, and nothing before its first batch or
-// the first call of Minutes. Counting takes some 50 ns a batch.
+// A queue takes about 300 bytes for each minute in which something happened; asking adds
+// none. They go with the queue. Counting takes some 50 ns a batch.
 //
 // Errors: [ErrInvalidQueueName], [ErrQueueNotFound], ctx's and the store's.
 func (b *Broker) Minutes(ctx context.Context, name string) ([]Minute, error) {
@@ -83,11 +83,9 @@ func (b *Broker) Minutes(ctx context.Context, name string) ([]Minute, error) {
 			return nil, fromStore(err, name)
 		}
 	}
-	kept := &ep.consumption().Minutes
-	kept.Add(&dispatch.Activity{
-		Now: time.Now(), Way: ep.way(), Exact: true, Sampled: true, BacklogCount: st.Messages, BacklogSum: st.Bytes,
+	slots := ep.consumption().Minutes.Look(&dispatch.Activity{
+		Now: time.Now(), Way: ep.way(), BacklogCount: st.Messages, BacklogSum: st.Bytes,
 	})
-	slots := kept.List()
 	minutes := make([]Minute, 0, len(slots))
 	for i := range slots {
 		s := &slots[i]

@@ -108,7 +108,7 @@ func (ep *endpoint) noteSent(m *store.Message, now int64) {
 func (ep *endpoint) noteExpired(count, bytes int64) {
 	news := ep.expiry.note(count, bytes)
 	if c := ep.consumed.Load(); news > 0 && c != nil {
-		c.Minutes.Add(&dispatch.Activity{Now: time.Now(), Lapsed: uint64(news)})
+		c.Minutes.Add(&dispatch.Activity{Now: time.Now(), Way: ep.way(), Lapsed: uint64(news)})
 	}
 	if news > 0 && ep.broker.events.wants(bitExpired) {
 		ep.broker.events.tell(&note{Event: Event{Kind: EventExpired, Time: time.Now(), Queue: ep.name, Count: news}})

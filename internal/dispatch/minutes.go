@@ -14,6 +14,9 @@ const MinutesKept = 6 * 60
 // once.
 const minutesSlack = 30
 
+// minutesAhead is how far batches that are counted at the same time may be apart.
+const minutesAhead = 60
+
 // Way is how messages come to who consumes them.
 type Way uint8
 
@@ -94,7 +97,6 @@ type Activity struct {
 	Reads  Ops
 	Outs   Outs
 	Lapsed uint64 // messages that retention has deleted
-	Exact  bool   // what was sent is asked for in any case
 
 	Sampled                  bool
 	BacklogCount, BacklogSum int64
@@ -102,14 +104,13 @@ type Activity struct {
 
 // Add adds what a batch was.
 func (m *Minutes) Add(a *Activity) {
-	now := a.Now.UnixNano()
-	var written Written
-	if m.Written != nil && (a.Exact || now-m.asked.Load() >= int64(time.Second)) {
-		m.asked.Store(now)
-		written = m.Written() // not under the lock: it asks the store
-	}
+	written := m.ask(a.Now, false)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// What is far ahead was counted by a clock that has been set back since.
+	for n := len(m.slots); n > 0 && m.slots[n-1].At > minuteOf(a.Now)+minutesAhead; n-- {
+		m.slots = m.slots[:n-1]
+	}
 	s := m.slot(minuteOf(a.Now), a.Way)
 	s.Written.grow(&m.written, written)
 	s.Reads.Add(&a.Reads)
@@ -127,6 +128,45 @@ func (m *Minutes) Add(a *Activity) {
 	if !a.Began.IsZero() {
 		m.busy(s, a)
 	}
+}
+
+// ask asks what was sent so far, unless it was asked less than a second ago. It is not
+// called under the lock: the answer may take the store.
+func (m *Minutes) ask(at time.Time, always bool) Written {
+	now, last := at.UnixNano(), m.asked.Load()
+	if m.Written == nil || !always && now >= last && now-last < int64(time.Second) {
+		return Written{}
+	}
+	m.asked.Store(now)
+	return m.Written()
+}
+
+// Look returns a copy of what is kept, the oldest minute first, with a sample of the
+// backlog in the current one. Of a queue to which nothing happens it keeps nothing.
+func (m *Minutes) Look(a *Activity) []Minute {
+	written := m.ask(a.Now, true)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.written; written.Count > last.Count || written.Units > last.Units || written.Bytes > last.Bytes {
+		m.slot(minuteOf(a.Now), a.Way).Written.grow(&m.written, written)
+	}
+	copied := Minutes{slots: m.list()}
+	s := copied.slot(minuteOf(a.Now), a.Way)
+	s.Samples++
+	s.BacklogCount += float64(a.BacklogCount)
+	s.BacklogSum += float64(a.BacklogSum)
+	return copied.slots
+}
+
+// Forget begins anew: another queue has the name.
+func (m *Minutes) Forget() {
+	var written Written
+	if m.Written != nil {
+		written = m.Written()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slots, m.written = nil, written
 }
 
 // busy divides the time of a handler among the minutes that it ran in. The caller holds
@@ -183,11 +223,7 @@ func (m *Minutes) slot(minute int64, way Way) *Minute {
 	return &m.slots[i]
 }
 
-// List returns a copy of what is kept, the oldest first.
-func (m *Minutes) List() []Minute {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.slots[max(0, len(m.slots)-MinutesKept):])
-}
+// list returns a copy of what is kept, the oldest first. The caller holds mu.
+func (m *Minutes) list() []Minute { return slices.Clone(m.slots[max(0, len(m.slots)-MinutesKept):]) }
 
 func minuteOf(t time.Time) int64 { return t.Unix() / 60 }

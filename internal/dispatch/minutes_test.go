@@ -19,7 +19,7 @@ func TestMinutesDivideTheTimeOfAHandler(t *testing.T) {
 		Now: noon.Add(130 * time.Second), Began: noon.Add(50 * time.Second), Ended: noon.Add(130 * time.Second),
 		Reads: Ops{Count: 3},
 	})
-	got := m.List()
+	got := m.list()
 	require.Len(t, got, 3)
 	for i, want := range []time.Duration{10 * time.Second, time.Minute, 10 * time.Second} {
 		assert.Equal(t, noon.Unix()/60+int64(i), got[i].At)
@@ -43,8 +43,8 @@ func TestMinutesCountWhatWasWrittenOnce(t *testing.T) {
 			now := noon.Add(last)
 			m.Add(&Activity{Now: now, Way: Way(rapid.IntRange(0, 1).Draw(t, "way")), Began: now.Add(-took), Ended: now})
 		}
-		m.Add(&Activity{Now: noon.Add(last), Exact: true})
-		slots, sum := m.List(), uint64(0)
+		m.Look(&Activity{Now: noon.Add(last)})
+		slots, sum := m.list(), uint64(0)
 		for i := range slots {
 			if i+1 < len(slots) {
 				assert.True(t, slots[i].At < slots[i+1].At || slots[i].At == slots[i+1].At && slots[i].Way < slots[i+1].Way)
@@ -60,8 +60,7 @@ func TestMinutesAreBounded(t *testing.T) {
 	for i := range 3 * MinutesKept {
 		m.Add(&Activity{Now: noon.Add(time.Duration(i) * time.Minute)})
 	}
-	m.Add(&Activity{Now: noon}) // a clock that was set back
-	got := m.List()
+	got := m.list()
 	require.Len(t, got, MinutesKept)
 	assert.Equal(t, noon.Unix()/60+3*MinutesKept-1, got[MinutesKept-1].At)
 	assert.LessOrEqual(t, len(m.slots), MinutesKept+minutesSlack)
@@ -75,13 +74,13 @@ func TestMinutesAtTheSameTime(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for k := range 100 {
-				m.Add(&Activity{Now: noon.Add(time.Duration(k+i) * time.Minute), Reads: Ops{Count: 1}})
+				m.Add(&Activity{Now: noon.Add(time.Duration(k/2+i) * time.Minute), Reads: Ops{Count: 1}})
 			}
 		})
 	}
 	wg.Wait()
 	n := uint64(0)
-	for _, s := range m.List() {
+	for _, s := range m.list() {
 		n += s.Reads.Count
 	}
 	assert.EqualValues(t, 800, n)
@@ -96,4 +95,51 @@ func BenchmarkMinutes(b *testing.B) {
 	for b.Loop() {
 		m.Add(&a)
 	}
+}
+
+// Looking keeps nothing of a queue to which nothing happens.
+func TestMinutesThatAreLookedAt(t *testing.T) {
+	var m Minutes
+	for i := range 10 {
+		got := m.Look(&Activity{Now: time.Unix(int64(i)*60, 0), BacklogCount: 5, BacklogSum: 50})
+		require.Len(t, got, 1)
+		assert.Equal(t, int64(1), got[0].Samples)
+		assert.Equal(t, 5.0, got[0].BacklogCount)
+	}
+	assert.Empty(t, m.list())
+}
+
+// What a clock has counted that was set back is not in the way of what comes.
+func TestMinutesOfAClockThatIsSetBack(t *testing.T) {
+	sent := Written{}
+	m := Minutes{Written: func() Written { return sent }}
+	noon := time.Unix(1_000_000*60, 0)
+	for i := range 2 * MinutesKept {
+		sent.Count++
+		m.Add(&Activity{Now: noon.Add(time.Duration(i) * time.Minute)})
+	}
+	back := noon.Add(-24 * time.Hour)
+	for i := range 100 {
+		sent.Count++
+		m.Add(&Activity{Now: back.Add(time.Duration(i) * time.Minute)})
+	}
+	got := m.list()
+	require.Len(t, got, 100)
+	for _, s := range got {
+		assert.Equal(t, uint64(1), s.Written.Count)
+	}
+}
+
+// A queue that takes the name of another has no past.
+func TestMinutesAreForgotten(t *testing.T) {
+	sent := Written{Count: 3}
+	m := Minutes{Written: func() Written { return sent }}
+	m.Add(&Activity{Now: time.Unix(0, 0)})
+	sent.Count = 5
+	m.Forget()
+	assert.Empty(t, m.list())
+	sent.Count = 6
+	got := m.Look(&Activity{Now: time.Unix(60, 0)})
+	require.Len(t, got, 1)
+	assert.Equal(t, uint64(1), got[0].Written.Count)
 }

@@ -6,15 +6,14 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// A commit of SQLite's does not wait for the disk here (synchronous=NORMAL): the store
-// does, by an fdatasync of the write-ahead log before any caller returns, which is what
-// synchronous=FULL would do. But so the connection is free meanwhile: the next group is
-// written, and leases are marked, while the disk is at it.
+// A commit of SQLite's does not wait for the disk here (synchronous=NORMAL). The store
+// waits itself, by an fdatasync of the write-ahead log before any caller returns, which
+// is what synchronous=FULL does within a commit. This way the connection is free
+// meanwhile: the next group is written, and leases are marked, while the disk works.
 //
-// What is in the log before is on the disk before, so nothing is there without what it
-// is based on: a message can be leased before its Send returns, but an Ack is never on
-// the disk without it. Checkpoints wait for the disk themselves, before they copy and
-// after.
+// The disk has a prefix of the log, so nothing is there without what it is based on: a
+// message can be leased before its Send returns, but no Ack of it is on the disk before
+// it is. Checkpoints wait for the disk by themselves, before they copy and after.
 
 // confirm has the disk confirm what ops have written, and then answers their callers.
 func (s *Store) confirm(ops []op) {

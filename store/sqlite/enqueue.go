@@ -6,9 +6,6 @@ import (
 	"github.com/inproq/inproq/store"
 )
 
-// background is the context of work that is not a caller's.
-var background = context.Background()
-
 // Enqueue adds messages, and returns when the disk has them.
 func (s *Store) Enqueue(ctx context.Context, name string, msgs []store.Message) (store.Stats, error) {
 	q, err := s.queue(ctx, name)

@@ -32,10 +32,10 @@ func TestSubscriptions(t *testing.T) {
 	assert.WithinDuration(t, time.Now(), s.CreatedAt, time.Minute)
 
 	_, err = c.Queues.Subscriptions.New(ctx, spec)
-	fails(t, time.Now(), err, 405, 0, "multiple subscriptions")
+	c.fails(t, err, 405, 0, "multiple subscriptions")
 	spec.Events = cf.F([]string{"nonsense"})
 	_, err = c.Queues.Subscriptions.New(ctx, spec)
-	fails(t, time.Now(), err, 400, 0, "Unrecognized event types")
+	c.fails(t, err, 400, 0, "Unrecognized event types")
 
 	got, err := c.Queues.Subscriptions.Get(ctx, s.ID, queues.SubscriptionGetParams{AccountID: inAccount})
 	require.NoError(t, err)
@@ -73,5 +73,5 @@ func TestSubscriptions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, s.ID, gone.ID)
 	_, err = c.Queues.Subscriptions.Get(ctx, s.ID, queues.SubscriptionGetParams{AccountID: inAccount})
-	fails(t, time.Now(), err, 404, 0, "No subscription with this ID")
+	c.fails(t, err, 404, 0, "No subscription with this ID")
 }

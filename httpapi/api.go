@@ -22,7 +22,10 @@ type Config struct {
 	// Nil: only requests from this machine, whatever their token.
 	Authorize func(r *http.Request, need Permission) error
 	// Events has the event subscriptions that the API manages. Nil: a service of the
-	// broker's without sources of its own.
+	// broker's without sources of its own. Subscriptions to the sources "queues" and
+	// "queues.queue" get their events from [eventsub.Service.Run], which the application
+	// has to call, of this service or another one on the store: without it they can be
+	// created, and never get anything.
 	Events *eventsub.Service
 	// Logger gets the errors that callers see as an "unknown internal error". Nil:
 	// slog.Default().
@@ -37,9 +40,8 @@ type api struct {
 	log           *slog.Logger
 	subscriptions *eventsub.Service
 	mux           *http.ServeMux
-	roots         map[string]bool // the first segments of all routes
-	longest       int             // how many segments a route has at most
-	names         sync.Map        // of queues that were asked for, by id
+	allowed       map[string]string // the methods of a pattern, as Allow has them
+	names         sync.Map          // of queues that were asked for, by id
 	limits        inproq.Limits
 	dataBody      int64 // the largest body of a request about messages
 }
@@ -55,7 +57,7 @@ func newAPI(broker *inproq.Broker, cfg Config) *api {
 	}
 	a := &api{
 		broker: broker, account: cfg.AccountID, authorize: cfg.Authorize, log: cfg.Logger,
-		mux: http.NewServeMux(), roots: make(map[string]bool),
+		mux: http.NewServeMux(), allowed: make(map[string]string),
 	}
 	if a.subscriptions = cfg.Events; a.subscriptions == nil {
 		// Its account is checked above, so nothing can go wrong.
@@ -69,15 +71,18 @@ func newAPI(broker *inproq.Broker, cfg Config) *api {
 	if a.log == nil {
 		a.log = slog.Default()
 	}
-	known := make(map[string]bool)
 	for _, rt := range a.routes() {
 		a.mux.Handle(rt.method+" "+rt.pattern, a.serve(rt))
-		a.roots[firstSegment(rt.pattern)] = true
-		a.longest = max(a.longest, strings.Count(rt.pattern, "/"))
-		if !known[rt.pattern] {
-			known[rt.pattern] = true
+		methods := rt.method
+		if methods == http.MethodGet {
+			methods = "GET, HEAD" // the mux takes it for both
+		}
+		if others, known := a.allowed[rt.pattern]; known {
+			methods = others + ", " + methods
+		} else {
 			a.mux.Handle(rt.pattern, http.HandlerFunc(a.otherMethod))
 		}
+		a.allowed[rt.pattern] = methods
 	}
 	return a
 }
@@ -92,32 +97,31 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, r, nil, errNoRoute)
 }
 
-// find returns the request with the path that a route knows, nil if none does. The
-// prefix may have segments that are the beginning of a route elsewhere, so the first
-// place counts where a whole route fits; and only as many places are tried as a route has
-// segments, so that a long path costs no more than its length.
+// roots are the first segments of Cloudflare's paths, where the prefix ends. There are no
+// routes here below zones, nor may what is there be taken for one.
+var roots = map[string]bool{"accounts": true, "memberships": true, "user": true, "zones": true}
+
+// find returns the request with the path that a route knows, nil if none does. The prefix
+// ends before the first segment that is a root: what comes later belongs to the route, or
+// unknown routes would be answered as others that they end with.
 func (a *api) find(r *http.Request) *http.Request {
 	escaped := r.URL.EscapedPath()
 	if !strings.HasPrefix(escaped, "/") || path.Clean(escaped) != escaped {
 		return nil // the mux would answer with a redirection, which no client expects
 	}
 	rest := escaped
-	for n := strings.Count(rest, "/"); n > a.longest; n-- {
-		rest = rest[1+strings.IndexByte(rest[1:], '/'):]
-	}
-	for {
-		if a.roots[firstSegment(rest)] {
-			routed := withPath(r, rest)
-			if _, pattern := a.mux.Handler(routed); pattern != "" {
-				return routed
-			}
-		}
+	for !roots[firstSegment(rest)] {
 		next := strings.IndexByte(rest[1:], '/')
 		if next < 0 {
 			return nil
 		}
 		rest = rest[1+next:]
 	}
+	routed := withPath(r, rest)
+	if _, pattern := a.mux.Handler(routed); pattern == "" {
+		return nil
+	}
+	return routed
 }
 
 // withPath returns a shallow copy of a request with another path.

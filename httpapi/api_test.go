@@ -21,12 +21,12 @@ func TestUnderAnyPrefix(t *testing.T) {
 	mounted := http.NewServeMux()
 	mounted.Handle("/client/v4/", api)
 	mounted.Handle("/cf/", http.StripPrefix("/cf", api))
-	mounted.Handle("/users/accounts/api/", api)
+	mounted.Handle("/users/accounts/api/", http.StripPrefix("/users/accounts/api", api))
 	for _, x := range []struct {
 		handler http.Handler
 		prefix  string
 	}{
-		{api, ""}, {api, "/client/v4"}, {api, "/a/b/c/client/v4"}, {api, "/accounts"}, {api, "/user"}, {api, "/accounts/x/queues/y"},
+		{api, ""}, {api, "/client/v4"}, {api, "/a/b/c/client/v4"},
 		{api, "/with%20space"}, {mounted, "/client/v4"}, {mounted, "/cf"}, {mounted, "/cf/client/v4"}, {mounted, "/users/accounts/api"},
 	} {
 		c.handler = x.handler
@@ -47,6 +47,9 @@ func TestUnknownRoutes(t *testing.T) {
 		prefix + path + "/nothing", prefix + path + "/messages/pull/x", prefix + path + "/", prefix + "//queues",
 		prefix + "/./queues", prefix + "/x/../queues", "/client/v4/accounts//queues", prefix + "/workers/workers/",
 		prefix + path + "/ack", "/client/v4/user/tokens", "/%zz", "*",
+		// What ends like a route is none.
+		prefix + "/r2/user", prefix + "/d1/accounts", "/client/v4/zones/x/memberships",
+		prefix + "/r2/buckets/accounts/" + account + path, "/user/accounts", "/user/x/accounts/a/queues",
 	} {
 		r := c.request("GET", "/", "")
 		r.URL.Path, r.URL.RawPath = url, ""
@@ -65,6 +68,13 @@ func TestOtherMethods(t *testing.T) {
 	} {
 		c.do(x[0], x[1], "").fails(405, 7001, "Method not available for that URI")
 	}
+	for at, allowed := range map[string]string{
+		"/queues": "GET, HEAD, POST", path: "GET, HEAD, PATCH, PUT, DELETE", path + "/messages": "POST",
+	} {
+		assert.Equal(t, allowed, c.do("BREW", at, "").header.Get("Allow"), at)
+	}
+	res := c.do("POST", path+"/messages/pull", "").fails(405, 0, "http_pull")
+	assert.Equal(t, "POST", res.header.Get("Allow"))
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, c.request("HEAD", prefix+"/queues", ""))
 	assert.Equal(t, 200, w.Code)

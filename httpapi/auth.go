@@ -97,7 +97,8 @@ func ThisMachine() func(r *http.Request, need Permission) error { return thisMac
 // this machine, and not on behalf of somebody else. A web page that is open in a browser
 // here could otherwise purge a queue: by a request to 127.0.0.1, which needs no consent
 // since a body that calls itself text is taken for JSON, or under a name of its own that
-// it has made point to 127.0.0.1.
+// it has made point to 127.0.0.1. And behind a proxy on this machine everybody's requests
+// come from here: where one has left its mark, this API is not the open one of a developer.
 func thisMachine() func(*http.Request, Permission) error {
 	origin := http.NewCrossOriginProtection()
 	return func(r *http.Request, _ Permission) error {
@@ -110,8 +111,25 @@ func thisMachine() func(*http.Request, Permission) error {
 		case origin.Check(r) != nil:
 			return refusal("without Config.Authorize this API does not answer to other origins")
 		}
+		if mark := markOfProxy(r.Header); mark != "" {
+			return refusal("without Config.Authorize this API does not answer through a proxy: " +
+				"there is a header " + mark)
+		}
 		return nil
 	}
+}
+
+// markOfProxy returns the header, if there is one, that says that a proxy has passed a
+// request on.
+func markOfProxy(h http.Header) string {
+	for _, name := range []string{
+		"X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP",
+	} {
+		if len(h.Values(name)) > 0 {
+			return name
+		}
+	}
+	return ""
 }
 
 // isLoopbackName reports whether a Host header names this machine to itself.
@@ -123,8 +141,6 @@ func isLoopbackName(host string) bool {
 	switch {
 	case host == "localhost", strings.HasSuffix(host, ".localhost"):
 		return true
-	case host == "example.com":
-		return true // of httptest.NewRequest; nobody can make it point anywhere
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback()

@@ -162,6 +162,13 @@ func TestWithoutConfigurationOnlyThisMachine(t *testing.T) {
 		{"127.0.0.1:5000", "127.0.0.1:8080", map[string]string{"Sec-Fetch-Site": "cross-site"}, false},
 		{"127.0.0.1:5000", "127.0.0.1:8080", map[string]string{"Origin": "https://evil.test"}, false},
 		{"127.0.0.1:5000", "127.0.0.1:8080", map[string]string{"Origin": "null"}, false},
+		{"127.0.0.1:5000", "example.com", nil, false},
+		// A proxy on this machine, which everybody's requests come through.
+		{"127.0.0.1:5000", "localhost", map[string]string{"X-Forwarded-For": "203.0.113.7"}, false},
+		{"127.0.0.1:5000", "localhost", map[string]string{"Forwarded": "for=203.0.113.7"}, false},
+		{"127.0.0.1:5000", "localhost", map[string]string{"Via": "1.1 proxy"}, false},
+		{"127.0.0.1:5000", "localhost", map[string]string{"X-Real-IP": ""}, false},
+		{"127.0.0.1:5000", "localhost", map[string]string{"CF-Connecting-IP": "203.0.113.7"}, false},
 		// A header of the caller's own does not make it local.
 		{"192.168.1.7:5000", "localhost", map[string]string{"X-Forwarded-For": "127.0.0.1"}, false},
 	} {

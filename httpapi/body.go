@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/inproq/inproq"
 )
 
 const (
@@ -17,6 +19,8 @@ const (
 	escaped = 6
 	// leastData and mostData bound the bound for messages, whatever the broker's limits.
 	leastData, mostData = 2 << 20, 256 << 20
+	// mostReply bounds the bodies of messages in one reply, unless it has only one.
+	mostReply = 8 << 20
 	// bodyTimeout is how long a body may take, where the server does not say.
 	bodyTimeout = 30 * time.Second
 )
@@ -94,6 +98,22 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, b.exceeded()
 	}
 	return nil, &failure{Code: codeDisconnected, Message: "the body broke off", status: http.StatusBadRequest}
+}
+
+// target returns what a request is about: the queue that its path names, and what its
+// body says. A queue that is not there is told first, before the body is read.
+func target[T any](a *api, r *http.Request, decode func(raw []byte) (T, error)) (
+	q inproq.QueueInfo, body T, err error,
+) {
+	if q, err = a.queue(r); err != nil {
+		return q, body, err
+	}
+	raw, err := readBody(r)
+	if err != nil {
+		return q, body, err
+	}
+	body, err = decode(raw)
+	return q, body, err
 }
 
 func (b *boundedBody) exceeded() error {

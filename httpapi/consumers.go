@@ -138,11 +138,7 @@ func (a *api) readConsumerRequest(r *http.Request) (c consumerRequest, err error
 }
 
 func (a *api) createConsumer(r *http.Request) (any, error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	req, err := a.readConsumerRequest(r)
+	q, req, err := target(a, r, a.consumerRequest)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 )
+
+// replyTimeout is how long a client may take to read a reply, where the server does not
+// say.
+const replyTimeout = 30 * time.Second
 
 // envelope is the form of every reply, successful or not. Messages stay empty: clients
 // disagree on the type of their elements.
@@ -53,13 +60,39 @@ func (a *api) reply(w http.ResponseWriter, r *http.Request, result any, err erro
 		body.Reset()
 		body.WriteString(`{"success":false,"errors":[{"code":15000,"message":"Unknown Internal Error"}],"messages":[],"result":null}`)
 	}
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", a.allowed[r.Pattern[strings.IndexByte(r.Pattern, '/'):]])
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	if status == http.StatusConflict || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError {
 		h.Set("X-Should-Retry", "false") // else the SDK tries for minutes
 	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	limitReply(w, r, func() error {
+		w.WriteHeader(status)
+		_, err := w.Write(body.Bytes())
+		return err
+	})
+}
+
+// limitReply gives the client its time to read: one that does not read would otherwise
+// hold the reply and a goroutine for good. When it has read, the deadline ends, for an
+// application may have something to do after this handler.
+func limitReply(w http.ResponseWriter, r *http.Request, write func() error) {
+	s, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || s.WriteTimeout > 0 {
+		_ = write()
+		return
+	}
+	c := http.NewResponseController(w)
+	if c.SetWriteDeadline(time.Now().Add(replyTimeout)) != nil {
+		_ = write() // to what is not a connection, and nobody reads slowly
+		return
+	}
+	if write() == nil && c.Flush() == nil {
+		_ = c.SetWriteDeadline(time.Time{})
+	}
 }

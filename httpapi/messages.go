@@ -45,6 +45,9 @@ func (a *api) message(d *decoder, raw []byte, at string) (m sendRequest) {
 		if !unquote(body, &text) {
 			d.wrongType(body, o.place("body"), "a string, since content_type is text", nil)
 		}
+		if loneSurrogate(body) {
+			d.fail(codeInvalid, o.place("body"), "body has half a surrogate pair, which is no text")
+		}
 		m.Body = []byte(text)
 	default:
 		var compact bytes.Buffer // what is between its tokens is not part of the body
@@ -78,33 +81,26 @@ func explicit(d time.Duration) time.Duration {
 	return d
 }
 
-// sender returns the queue that a request's path names, to send to it. Bytes may be sent
-// to any queue, whatever the type that it is declared with.
-func (a *api) sender(r *http.Request) (*inproq.Queue[[]byte], error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	return inproq.Bind[[]byte](r.Context(), a.broker, q.Name)
-}
-
-func (a *api) push(r *http.Request) (any, error) {
-	q, err := a.sender(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
+// sendOne decodes the body of a push, which is one message.
+func (a *api) sendOne(raw []byte) (sendRequest, error) {
 	var d decoder
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = nil
 		d.body(raw)
 	}
 	m := a.message(&d, raw, "")
-	if d.err != nil {
-		return nil, d.err
+	return m, d.err
+}
+
+func (a *api) push(r *http.Request) (any, error) {
+	info, m, err := target(a, r, a.sendOne)
+	if err != nil {
+		return nil, err
+	}
+	// Bytes may be sent to any queue, whatever the type that it is declared with.
+	q, err := inproq.Bind[[]byte](r.Context(), a.broker, info.Name)
+	if err != nil {
+		return nil, err
 	}
 	opts := []inproq.SendOption{inproq.ContentAs(m.ContentType)}
 	if m.Delay != 0 {
@@ -115,15 +111,15 @@ func (a *api) push(r *http.Request) (any, error) {
 }
 
 func (a *api) pushBatch(r *http.Request) (any, error) {
-	q, err := a.sender(r)
+	var opts []inproq.SendOption
+	info, msgs, err := target(a, r, func(raw []byte) (msgs []sendRequest, err error) {
+		msgs, opts, err = a.batch(raw)
+		return msgs, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	msgs, opts, err := a.batch(raw)
+	q, err := inproq.Bind[[]byte](r.Context(), a.broker, info.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+
+	"github.com/inproq/inproq"
 )
 
 func (a *api) peekRoutes() []route {
@@ -38,15 +40,7 @@ type wirePeek struct {
 }
 
 func (a *api) peek(r *http.Request) (any, error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	limit, err := peekRequest(raw)
+	q, limit, err := target(a, r, peekRequest)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +48,7 @@ func (a *api) peek(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	peeked = peeked[:fitting(peeked)]
 	res := wirePeek{make([]wireMessage, len(peeked))}
 	for i := range peeked {
 		m := &peeked[i]
@@ -63,6 +58,18 @@ func (a *api) peek(r *http.Request) (any, error) {
 		}
 	}
 	return res, nil
+}
+
+// fitting returns how many messages, from the first, go into one reply: of peeked ones the
+// rest stays where it is.
+func fitting(msgs []inproq.PeekedMessage) int {
+	total := 0
+	for i := range msgs {
+		if total += len(msgs[i].Body); total > mostReply && i > 0 {
+			return i
+		}
+	}
+	return len(msgs)
 }
 
 // refsRequest decodes which messages are to be deleted.
@@ -86,15 +93,7 @@ type wirePurged struct {
 }
 
 func (a *api) purgeMessages(r *http.Request) (any, error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	refs, err := refsRequest(raw)
+	q, refs, err := target(a, r, refsRequest)
 	if err != nil {
 		return nil, err
 	}

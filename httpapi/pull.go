@@ -45,19 +45,11 @@ type wirePull struct {
 }
 
 func (a *api) pull(r *http.Request) (any, error) {
-	q, err := a.queue(r)
+	q, req, err := target(a, r, a.pullRequest)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	req, err := a.pullRequest(raw)
-	if err != nil {
-		return nil, err
-	}
-	pulled, err := a.broker.Pull(r.Context(), q.Name, req)
+	pulled, err := a.pullFitting(r, &q, req)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +71,40 @@ func (a *api) pull(r *http.Request) (any, error) {
 	res.Metadata.Metrics = metricsOnWire(backlog)
 	res.MessageBacklogCount = backlog.BacklogCount
 	return res, nil
+}
+
+// pullFitting pulls until the reply has what it may have. What is pulled has a lease, so
+// nothing can be left out afterwards: it is pulled in parts, each of which fits whatever
+// the size of its messages, or has only one.
+func (a *api) pullFitting(
+	r *http.Request, q *inproq.QueueInfo, req inproq.PullRequest,
+) (all inproq.PullResult, err error) {
+	wanted, room := req.BatchSize, mostReply
+	if wanted == 0 && q.Consumer != nil {
+		wanted = min(q.Consumer.Settings.MaxBatchSize, a.limits.MaxPullBatch)
+	}
+	for {
+		req.BatchSize = min(wanted, max(room/a.limits.MaxMessageBytes, 1))
+		part, err := a.broker.Pull(r.Context(), q.Name, req)
+		if err != nil {
+			if len(all.Messages) > 0 {
+				return all, nil // their leases run; whoever asks again gets the error
+			}
+			return part, err
+		}
+		// The metrics of a part leave out only its own messages.
+		all.Metrics = part.Metrics
+		all.Metrics.BacklogCount = max(all.Metrics.BacklogCount-int64(len(all.Messages)), 0)
+		all.Metrics.BacklogBytes = max(all.Metrics.BacklogBytes-int64(mostReply-room), 0)
+		all.Messages = append(all.Messages, part.Messages...)
+		for i := range part.Messages {
+			room -= len(part.Messages[i].Body)
+		}
+		wanted -= len(part.Messages)
+		if len(part.Messages) < req.BatchSize || wanted <= 0 || room <= 0 {
+			return all, nil
+		}
+	}
 }
 
 // ackRequest decodes what becomes of pulled messages.
@@ -110,15 +136,7 @@ type wireAck struct {
 }
 
 func (a *api) ack(r *http.Request) (any, error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	req, err := a.ackRequest(raw)
+	q, req, err := target(a, r, a.ackRequest)
 	if err != nil {
 		return nil, err
 	}

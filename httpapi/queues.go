@@ -201,21 +201,30 @@ func (a *api) updateQueue(r *http.Request) (any, error) {
 const defaultRetention = 4 * 24 * time.Hour
 
 func (a *api) changeQueue(r *http.Request, update func(*queueRequest) inproq.QueueUpdate) (any, error) {
-	q, err := a.queue(r)
-	if err != nil {
-		return nil, err
-	}
-	req, err := a.readQueueRequest(r)
+	q, req, err := target(a, r, a.queueRequest)
 	if err != nil {
 		return nil, err
 	}
 	if req.name != "" && req.name != q.Name {
 		return nil, invalid(codeQueueBad, "/queue_name", "queue_name cannot be changed")
 	}
-	q, err = a.broker.UpdateQueue(r.Context(), q.Name, update(&req))
-	return queueOnWire(&q), err
+	for {
+		// The broker changes by name, and by the revision only what has this id. When
+		// somebody else has changed it, this request still means the same.
+		u := update(&req)
+		u.IfRevision = q.Revision
+		changed, err := a.broker.UpdateQueue(r.Context(), q.Name, u)
+		if !errors.Is(err, inproq.ErrConflict) || r.Context().Err() != nil {
+			return queueOnWire(&changed), err
+		}
+		if q, err = a.queue(r); err != nil {
+			return nil, err
+		}
+	}
 }
 
+// deleteQueue deletes by the name that the id has just now, as the store says. Between the
+// two another queue can take the name, and is then deleted: a broker has no other deletion.
 func (a *api) deleteQueue(r *http.Request) (any, error) {
 	q, err := a.queue(r)
 	if err != nil {

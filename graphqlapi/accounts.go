@@ -81,5 +81,10 @@ func (h *handler) dataset(ctx context.Context, q *query, d *dataset, f *selected
 	if err := h.each(ctx, q, d, where, g.add); err != nil {
 		return nil, err
 	}
-	return g.results(limit), nil
+	list := g.results(limit)
+	if q.cells += len(list) * g.leaves; q.cells > maxCells {
+		return nil, gqlerror.ErrorPosf(f.Position,
+			"the query has more than %d values in its groups: set limit, or select less", maxCells)
+	}
+	return rows{g, list}, nil
 }

@@ -39,15 +39,23 @@
 //
 // # Limits
 //
-// A query has up to 64 KiB with its variables, 4,000 tokens and 10 datasets. limit is 1 to
-// 10,000, and 10,000 unless set. A query whose datasets have to look at more than
-// 2,000,000 minutes of queues is refused: filter by queueId.
+// A query has up to 64 KiB with its variables, 4,000 tokens, 10 datasets, and 10,000
+// fields when its fragments are put where they are spread. limit is 1 to 10,000, and
+// 10,000 unless set. Of a dataset up to 64 values are selected, each name that one has
+// counted, and orderBy names up to 16. All groups together have up to 500,000 values, and
+// a reply 32 MiB. A list of _in or _notin has up to 100 values, and a filter 250 values
+// and filters within it. A query whose datasets have to look at more than 2,000,000
+// minutes of queues is refused: filter by queueId.
+//
+// A request has 30 seconds to arrive unless the server has a ReadTimeout, and a reply a
+// minute to be taken unless it has a WriteTimeout. A query ends when its caller is gone.
 //
 // # Errors
 //
 // As with Cloudflare a query that cannot be answered has status 200, data null and the
 // reasons in errors. A request that is not allowed has 403, one that is no GraphQL request
-// 400, one with another method than POST 405, and one that is too large 413.
+// 400, one with another method than POST 405, one that takes too long to arrive 408, and
+// one that is too large 413.
 //
 // # Costs
 //

@@ -27,13 +27,33 @@ type test struct {
 // The comparisons, as they stand at the end of a dimension's name. "": is equal.
 var comparisons = []string{"_geq", "_leq", "_gt", "_lt", "_neq", "_notin", "_in"}
 
-// maxDepth bounds how deep conditions are within each other.
-const maxDepth = 20
+// Every record is held against a filter, so these bound what one record costs.
+const (
+	maxDepth  = 20  // how deep conditions are within each other
+	maxValues = 100 // of one _in or _notin
+	maxTests  = 250 // values and conditions of a filter, with all those within it
+)
+
+// A filterer makes the conditions of one filter.
+type filterer struct {
+	*dataset
+	tests int
+}
 
 // filter makes a condition of an argument.
-func (d *dataset) filter(v any) (*condition, error) { return d.condition(v, 0) }
+func (d *dataset) filter(v any) (*condition, error) {
+	return (&filterer{dataset: d}).condition(v, 0)
+}
 
-func (d *dataset) condition(v any, depth int) (*condition, error) {
+// spend counts what a filter has.
+func (d *filterer) spend(n int) error {
+	if d.tests += n; d.tests > maxTests {
+		return fmt.Errorf("a filter has more than %d values and filters within it", maxTests)
+	}
+	return nil
+}
+
+func (d *filterer) condition(v any, depth int) (*condition, error) {
 	c := &condition{}
 	if v == nil {
 		return c, nil
@@ -44,6 +64,9 @@ func (d *dataset) condition(v any, depth int) (*condition, error) {
 	}
 	if depth > maxDepth {
 		return nil, fmt.Errorf("filters are within each other to a depth of %d", maxDepth)
+	}
+	if err := d.spend(1); err != nil {
+		return nil, err
 	}
 	for key, v := range m {
 		if key == "AND" || key == "OR" {
@@ -78,7 +101,7 @@ func (d *dataset) condition(v any, depth int) (*condition, error) {
 }
 
 // test makes one of a key and a value.
-func (d *dataset) test(key string, v any) (test, error) {
+func (d *filterer) test(key string, v any) (test, error) {
 	t := test{name: key}
 	for _, op := range comparisons {
 		if name, ok := strings.CutSuffix(key, op); ok {
@@ -96,7 +119,13 @@ func (d *dataset) test(key string, v any) (test, error) {
 		if !ok {
 			return t, fmt.Errorf("%s wants a list", key)
 		}
+		if len(list) > maxValues {
+			return t, fmt.Errorf("%s has %d values, more than %d", key, len(list), maxValues)
+		}
 		values = list
+	}
+	if err := d.spend(len(values)); err != nil {
+		return t, err
 	}
 	for _, v := range values {
 		s, ok := v.(string)

@@ -214,18 +214,27 @@ func TestDocumentedQueriesRunAsTheyStand(t *testing.T) {
 	})
 }
 
+// pulled gives a queue a consumer and a first minute: only asking does not begin one.
+func pulled(t *testing.T, b *inproq.Broker, queue string) {
+	t.Helper()
+	spec := inproq.ConsumerSpec{Kind: inproq.HTTPPull}
+	inproq.Must(b.AttachConsumer(t.Context(), queue, spec))
+	inproq.Must(b.Pull(t.Context(), queue, inproq.PullRequest{}))
+}
+
 func TestBacklogIsAnAverageOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := call(t)
 		q := inproq.Must(inproq.Declare[[]byte](t.Context(), c.broker, "q", inproq.QueueConfig{}))
-		inproq.Must(c.broker.Minutes(t.Context(), "q"))
+		inproq.Must(q.Send(t.Context(), make([]byte, 10)))
+		pulled(t, c.broker, "q")
 		time.Sleep(9 * time.Minute)
-		inproq.Must(q.SendBatch(t.Context(), inproq.Bodies(make([]byte, 10), make([]byte, 20))))
-		inproq.Must(c.broker.Minutes(t.Context(), "q"))
+		inproq.Must(q.Send(t.Context(), make([]byte, 20)))
+		inproq.Must(c.broker.Pull(t.Context(), "q", inproq.PullRequest{}))
 		time.Sleep(time.Minute + 30*time.Second)
 		got := c.groups(only(`queuesBacklogAdaptiveGroups { avg { messages bytes } count dimensions { date } }`), nil)
-		// Nine minutes of none, one of two, and half a minute of two.
-		assert.JSONEq(t, `[{"avg":{"messages":0.2857142857142857,"bytes":4.285714285714286},"count":11,"dimensions":{"date":"2000-01-01"}}]`, got)
+		// Nine minutes of one, one of two, and half a minute of two.
+		assert.JSONEq(t, `[{"avg":{"messages":1.1428571428571428,"bytes":12.857142857142858},"count":11,"dimensions":{"date":"2000-01-01"}}]`, got)
 	})
 }
 

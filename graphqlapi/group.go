@@ -3,17 +3,25 @@ package graphqlapi
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
+const (
+	// maxLeaves bounds the values that are selected of a group: each may be there many
+	// times, under other names.
+	maxLeaves = 64
+	// maxOrders bounds how much two groups are compared by.
+	maxOrders = 16
+)
+
 // A grouping adds records up to groups.
 type grouping struct {
 	dataset *dataset
 	columns []column
+	leaves  int      // how many values a group has
 	dims    []string // names of dimensions that are selected
 	orders  []order
 	groups  map[string]*group
@@ -64,6 +72,9 @@ func (g *grouping) selectFields(q *query, f *selected) error {
 		if err != nil {
 			return err
 		}
+		if g.leaves += max(len(c.sub), 1); g.leaves > maxLeaves {
+			return gqlerror.ErrorPosf(f.Position, "a dataset has more than %d selected values", maxLeaves)
+		}
 		g.columns = append(g.columns, c)
 	}
 	if len(list) == 0 {
@@ -107,6 +118,9 @@ func (g *grouping) orderBy(v any) error {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
+	}
+	if len(list) > maxOrders {
+		return fmt.Errorf("orderBy has %d values, more than %d", len(list), maxOrders)
 	}
 	for _, v := range list {
 		s, _ := v.(string)
@@ -171,17 +185,14 @@ func (x *group) value(aggregator string, measure int) float64 {
 }
 
 // results are the groups in their order, at most so many.
-func (g *grouping) results(limit int) []result {
+func (g *grouping) results(limit int) []*group {
 	list := make([]*group, 0, len(g.groups))
 	for _, x := range g.groups {
 		list = append(list, x)
 	}
 	slices.SortFunc(list, g.compare)
-	results := make([]result, 0, min(limit, len(list)))
-	for _, x := range list[:min(limit, len(list))] {
-		results = append(results, g.result(x))
-	}
-	return results
+	g.groups = nil // those beyond the limit need not be kept until the reply is written
+	return slices.Clone(list[:min(limit, len(list))])
 }
 
 // compare is by orderBy, and then by the dimensions.
@@ -201,32 +212,4 @@ func (g *grouping) compare(a, b *group) int {
 		}
 	}
 	return slices.Compare(a.dims, b.dims)
-}
-
-func (g *grouping) result(x *group) (r result) {
-	for _, c := range g.columns {
-		r.keys = append(r.keys, c.key)
-		switch c.name {
-		case "count":
-			r.values = append(r.values, math.Round(x.count))
-			continue
-		case typeName:
-			r.values = append(r.values, "group")
-			continue
-		}
-		var below result
-		for _, s := range c.sub {
-			below.keys = append(below.keys, s.key)
-			switch {
-			case s.name == typeName:
-				below.values = append(below.values, c.name)
-			case c.name == "dimensions":
-				below.values = append(below.values, x.dims[slices.Index(g.dims, s.name)])
-			default:
-				below.values = append(below.values, x.value(c.name, g.dataset.fields[c.name][s.name]))
-			}
-		}
-		r.values = append(r.values, below)
-	}
-	return r
 }

@@ -17,6 +17,8 @@ const (
 	maxMinutes = 2_000_000
 	// fillFor is how far back minutes in which nothing happened are filled in.
 	fillFor = 24 * time.Hour
+	// checkEvery is after how many records or groups it is looked whether the caller waits.
+	checkEvery = 256
 )
 
 // queueMinutes are the minutes of a queue.
@@ -28,7 +30,11 @@ type queueMinutes struct {
 
 // each calls yield for each record of a dataset that a filter lets through.
 func (h *handler) each(ctx context.Context, q *query, d *dataset, where *condition, yield func(*record)) error {
+	looked := 0
 	for queue, err := range h.broker.Queues(ctx) {
+		if err == nil {
+			err = ctx.Err() // a store in memory does not look at it
+		}
 		if err != nil {
 			return err
 		}
@@ -47,11 +53,18 @@ func (h *handler) each(ctx context.Context, q *query, d *dataset, where *conditi
 		if q.minutes += len(x.minutes); q.minutes > maxMinutes {
 			return gqlerror.Errorf("the query has to look at more than %d minutes of queues: filter by queueId", maxMinutes)
 		}
+		var gone error
 		d.records(x, func(r *record) {
-			if where.holds(r) {
+			if looked++; looked%checkEvery == 0 && gone == nil {
+				gone = ctx.Err()
+			}
+			if gone == nil && where.holds(r) {
 				yield(r)
 			}
 		})
+		if gone != nil {
+			return gone
+		}
 	}
 	return nil
 }

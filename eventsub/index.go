@@ -15,6 +15,7 @@ type index struct {
 	queues map[string][]*Subscription // by name of the destination, in no order
 	byID   map[string][]*Subscription // more than one while it is moved from queue to queue
 	byType map[string][]*Subscription
+	dead   map[string]string // the dead-letter queue of each queue that has one
 }
 
 func newIndex() *index {
@@ -22,6 +23,7 @@ func newIndex() *index {
 		queues: make(map[string][]*Subscription),
 		byID:   make(map[string][]*Subscription),
 		byType: make(map[string][]*Subscription),
+		dead:   make(map[string]string),
 	}
 }
 
@@ -46,6 +48,10 @@ func (x *index) apply(changes []inproq.QueueChange, upTo uint64) (errs []error) 
 			x.drop(s)
 		}
 		delete(x.queues, c.Name)
+		delete(x.dead, c.Name)
+		if c.Consumer != nil && c.Consumer.Settings.DeadLetterQueue != "" {
+			x.dead[c.Name] = c.Consumer.Settings.DeadLetterQueue
+		}
 		for key, value := range c.Annotations { // none of a queue that is no more
 			s, ok, err := parseAnnotation(&c.QueueInfo, key, value)
 			switch {
@@ -132,10 +138,45 @@ func (x *index) of(queue string) int {
 func (x *index) wanting(typ string, args map[string]string) (found []*Subscription) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.wantingLocked(typ, args)
+}
+
+func (x *index) wantingLocked(typ string, args map[string]string) (found []*Subscription) {
 	for _, s := range x.byType[typ] {
 		if s.Enabled && s.Source.covers(args) && s == x.currentLocked(s.ID) {
 			found = append(found, s)
 		}
 	}
 	return found
+}
+
+// leads reports whether a message in one queue may, by dying again and again, bring one
+// into another queue: itself, on its way through dead-letter queues, or an event that
+// tells of a death on that way.
+func (x *index) leads(from, to string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	died := typeOf(sourceQueue, EventDeadLettered)
+	way := []string{from}
+	seen := map[string]bool{from: true}
+	step := func(queue string) {
+		if !seen[queue] {
+			seen[queue] = true
+			way = append(way, queue)
+		}
+	}
+	for i := 0; i < len(way); i++ {
+		if way[i] == to {
+			return true
+		}
+		next, dies := x.dead[way[i]]
+		if !dies {
+			continue // it is deleted there, which nobody is told of
+		}
+		step(next)
+		for _, s := range x.wantingLocked(died, map[string]string{argQueue: way[i]}) {
+			step(s.Queue)
+		}
+	}
+	return false
 }

@@ -134,3 +134,16 @@ func TestCustomSources(t *testing.T) {
 	_, err = New(b, Config{AccountID: "x"})
 	assert.ErrorIs(t, err, ErrInvalid)
 }
+
+// What is returned about source types is the caller's to change.
+func TestSourceTypesAreCopies(t *testing.T) {
+	s := newService(t, newBroker(t, nil))
+	for _, typ := range s.SourceTypes() {
+		clear(typ.Args)
+		clear(typ.Extra)
+		clear(typ.Events)
+	}
+	for _, typ := range s.SourceTypes() {
+		assert.NoError(t, typ.check())
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -16,6 +15,9 @@ const (
 	sourceQueues = "queues"
 	sourceQueue  = "queues.queue"
 )
+
+// argQueue is the argument of sourceQueue.
+const argQueue = "queue_name"
 
 // The events that Run publishes, of the source "queues.queue"; for "queues" they begin
 // with "queue.".
@@ -79,10 +81,17 @@ const maxError = 1000
 //
 // Dead letters are those of handlers and pulls in this process. Of changes a process that
 // shares its store hears too when another makes them, so one of them should run this: or
-// consumers, by payload.eventId, leave out what they have had. Dead letters of a queue
-// that itself is subscribed to dead letters are not published: they would never end. Nor
-// is it an update of a queue that somebody subscribes it to events. What happens while
-// the broker shuts down may find it closed.
+// consumers, by payload.eventId, leave out what they have had. An update is one of what
+// the payload has, so annotations, and with them subscriptions, are none. What happens
+// while the broker shuts down may find it closed.
+//
+// A subscription is not told of dead letters of its own queue, of the dead-letter queues
+// behind that, however many, and of queues whose subscriptions lead there: a message that
+// tells of a death and dies itself would make the next one, for ever. This goes by queues,
+// so it also hides what else dies there. Other subscriptions are told.
+//
+// Without a call of Run these events do not exist: a subscription to the source "queues"
+// or "queues.queue" is created all the same, and gets nothing.
 //
 // A burst of more than 4,096 events loses some, with a line in the log.
 func (s *Service) Run(ctx context.Context) error {
@@ -95,17 +104,16 @@ func (s *Service) Run(ctx context.Context) error {
 			s.log.Warn("events of queues came faster than they could be published, and are lost", "events", e.Count)
 			continue
 		}
-		err := s.refresh(ctx) // tell goes by the index
-		name, payload := s.tell(&e)
+		name, payload := tell(&e)
 		if name == "" {
 			continue
 		}
-		if err == nil {
-			err = s.Publish(ctx, Event{
-				Source: Source{Type: sourceQueue, Args: map[string]string{"queue_name": e.Queue}},
-				Name:   name, Payload: payload, Time: e.Time,
-			})
-		}
+		err := s.publish(ctx, Event{
+			Source: Source{Type: sourceQueue, Args: map[string]string{argQueue: e.Queue}},
+			Name:   name, Payload: payload, Time: e.Time,
+		}, func(sub *Subscription) bool {
+			return name != EventDeadLettered || !s.index.leads(sub.Queue, e.Queue)
+		})
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("event of a queue not published", "queue", e.Queue, "event", name, "err", err)
 		}
@@ -114,11 +122,8 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // tell returns the event that an event of the broker's becomes, "" if none.
-func (s *Service) tell(e *inproq.Event) (name string, payload any) {
+func tell(e *inproq.Event) (name string, payload any) {
 	if e.Kind == inproq.EventDeadLettered {
-		if s.hearsOfDeadLetters(e.Queue) {
-			return "", nil
-		}
 		p := DeadLetterPayload{QueueName: e.Queue, MessageID: e.Message.String(), Attempts: e.Attempts, DeadLetterQueue: e.To}
 		if e.Err != nil {
 			p.Error = fmt.Sprint(e.Err) // which survives an Error that panics
@@ -137,10 +142,11 @@ func (s *Service) tell(e *inproq.Event) (name string, payload any) {
 	case inproq.EventUpdateQueue:
 		unpack(e.Before, &before)
 		unpack(e.After, &q)
-		if sameButSubscriptions(&before, &q) {
+		was, is := settingsOf(&before), settingsOf(&q)
+		if *was == *is { // an annotation has changed, or what nobody would see
 			return "", nil
 		}
-		return EventQueueUpdated, queuePayload(EventQueueUpdated, &q, settingsOf(&q), settingsOf(&before))
+		return EventQueueUpdated, queuePayload(EventQueueUpdated, &q, is, was)
 	case inproq.EventDeleteQueue:
 		unpack(e.Before, &q)
 		return EventQueueDeleted, queuePayload(EventQueueDeleted, &q, nil, nil)
@@ -157,31 +163,8 @@ func (s *Service) tell(e *inproq.Event) (name string, payload any) {
 	return "", nil
 }
 
-// hearsOfDeadLetters reports whether a queue is subscribed to dead letters, of whatever
-// queue.
-func (s *Service) hearsOfDeadLetters(queue string) bool {
-	s.index.mu.Lock()
-	defer s.index.mu.Unlock()
-	for _, sub := range s.index.byType[typeOf(sourceQueue, EventDeadLettered)] {
-		if sub.Queue == queue {
-			return true
-		}
-	}
-	return false
-}
-
 // unpack decodes what the broker has encoded.
 func unpack(raw json.RawMessage, v any) { _ = json.Unmarshal(raw, v) }
-
-// sameButSubscriptions reports whether nothing else of a queue has changed.
-func sameButSubscriptions(a, b *inproq.QueueInfo) bool {
-	others := func(q *inproq.QueueInfo) map[string]string {
-		m := maps.Clone(q.Annotations)
-		maps.DeleteFunc(m, func(key, _ string) bool { return strings.HasPrefix(key, annotationPrefix) })
-		return m
-	}
-	return a.Settings == b.Settings && a.DeliveryPaused == b.DeliveryPaused && maps.Equal(others(a), others(b))
-}
 
 func queuePayload(event string, q *inproq.QueueInfo, now, before *QueueSettings) QueuePayload {
 	return QueuePayload{

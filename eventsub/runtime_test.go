@@ -35,6 +35,8 @@ func TestRunTellsOfQueuesAndConsumers(t *testing.T) {
 		create("mine", Source{Type: "queues.queue", Args: map[string]string{"queue_name": "b"}}, sources["queues.queue"])
 		inproq.Must(b.CreateQueue(t.Context(), "a", inproq.QueueConfig{}))
 		inproq.Must(b.UpdateQueue(t.Context(), "a", inproq.QueueUpdate{DeliveryDelay: new(1500 * time.Millisecond)}))
+		note := map[string]*string{"note": new("x")}
+		inproq.Must(b.UpdateQueue(t.Context(), "a", inproq.QueueUpdate{Annotations: note}))
 		inproq.Must(b.CreateQueue(t.Context(), "b", inproq.QueueConfig{}))
 		inproq.Must(b.AttachConsumer(t.Context(), "b", inproq.ConsumerSpec{Kind: inproq.HTTPPull}))
 		inproq.Must(b.UpdateConsumer(t.Context(), "b", inproq.ConsumerUpdate{MaxRetries: new(0)}))
@@ -47,7 +49,7 @@ func TestRunTellsOfQueuesAndConsumers(t *testing.T) {
 		}
 		assert.Equal(t, ofB, types(t, b, "mine"))
 		assert.Equal(t, append([]string{"cf.queues.queue.created", "cf.queues.queue.updated"}, ofB...), types(t, b, "events"),
-			"and nothing of the subscriptions themselves")
+			"and nothing of annotations, such as the subscriptions themselves")
 		all := messages(t, b, "events")
 		var p QueuePayload
 		require.NoError(t, json.Unmarshal(all[1].Payload, &p))

@@ -83,7 +83,10 @@ func (s *Service) SourceTypes() []SourceType {
 	defer s.mu.Unlock()
 	all := make([]SourceType, 0, len(s.types))
 	for _, t := range s.types {
-		all = append(all, *t)
+		c := *t
+		c.Args, c.Extra = slices.Clone(t.Args), slices.Clone(t.Extra)
+		c.Events = slices.Clone(t.Events)
+		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b SourceType) int { return strings.Compare(a.Name, b.Name) })
 	return all
@@ -119,6 +122,12 @@ func (s *Service) refresh(ctx context.Context) error {
 // for queues those of inproq.Queue.Send, such as inproq.ErrMessageTooLarge; ctx's and the
 // store's.
 func (s *Service) Publish(ctx context.Context, e Event) error {
+	return s.publish(ctx, e, func(*Subscription) bool { return true })
+}
+
+// publish sends an event to those of its subscriptions that may have it, which it asks
+// with an index that is up to date.
+func (s *Service) publish(ctx context.Context, e Event, may func(*Subscription) bool) error {
 	t, err := s.sourceType(e.Source.Type)
 	if err != nil {
 		return err
@@ -136,7 +145,8 @@ func (s *Service) Publish(ctx context.Context, e Event) error {
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	subscribed := s.index.wanting(e.Type(), e.Source.Args)
+	subscribed := slices.DeleteFunc(s.index.wanting(e.Type(), e.Source.Args),
+		func(sub *Subscription) bool { return !may(sub) })
 	if len(subscribed) == 0 {
 		return nil
 	}

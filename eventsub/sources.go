@@ -43,8 +43,8 @@ func Sources() []SourceType {
 			"build.started build.failed build.canceled build.succeeded")},
 		{Name: "workflows.workflow", Args: []Arg{{Name: "workflow_name"}}, Events: words(
 			"instance.queued instance.started instance.paused instance.errored instance.terminated instance.completed")},
-		{Name: sourceQueues, Extra: []Arg{{Name: "queue_name"}}, Events: ofAll},
-		{Name: sourceQueue, Args: []Arg{{Name: "queue_name"}}, Events: queueEvents},
+		{Name: sourceQueues, Extra: []Arg{{Name: argQueue}}, Events: ofAll},
+		{Name: sourceQueue, Args: []Arg{{Name: argQueue}}, Events: queueEvents},
 	}
 }
 

@@ -40,11 +40,14 @@ func (a *api) purgeQueue(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now().UTC().Format(time.RFC3339Nano)
-	q, err = a.broker.UpdateQueue(r.Context(), q.Name, inproq.QueueUpdate{Annotations: map[string]*string{purgedAt: &now}})
-	if err == nil {
-		err = a.broker.Purge(r.Context(), q.Name)
+	started := time.Now().UTC().Format(time.RFC3339Nano)
+	if err := a.broker.Purge(r.Context(), q.Name); err != nil {
+		return nil, err
 	}
+	// Afterwards, so that the status tells of no purge that has deleted nothing.
+	q, err = a.broker.UpdateQueue(r.Context(), q.Name, inproq.QueueUpdate{
+		Annotations: map[string]*string{purgedAt: &started},
+	})
 	return queueOnWire(&q), err
 }
 

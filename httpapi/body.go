@@ -100,20 +100,13 @@ func readBody(r *http.Request) ([]byte, error) {
 	return nil, &failure{Code: codeDisconnected, Message: "the body broke off", status: http.StatusBadRequest}
 }
 
-// target returns what a request is about: the queue that its path names, and what its
-// body says. A queue that is not there is told first, before the body is read.
-func target[T any](a *api, r *http.Request, decode func(raw []byte) (T, error)) (
-	q inproq.QueueInfo, body T, err error,
-) {
-	if q, err = a.queue(r); err != nil {
-		return q, body, err
+// target returns what a request is about: the queue that its path names, and its body. A
+// queue that is not there is told first, before the body is read.
+func (a *api) target(r *http.Request) (q inproq.QueueInfo, raw []byte, err error) {
+	if q, err = a.queue(r); err == nil {
+		raw, err = readBody(r)
 	}
-	raw, err := readBody(r)
-	if err != nil {
-		return q, body, err
-	}
-	body, err = decode(raw)
-	return q, body, err
+	return q, raw, err
 }
 
 func (b *boundedBody) exceeded() error {

@@ -138,7 +138,11 @@ func (a *api) readConsumerRequest(r *http.Request) (c consumerRequest, err error
 }
 
 func (a *api) createConsumer(r *http.Request) (any, error) {
-	q, req, err := target(a, r, a.consumerRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	req, err := a.consumerRequest(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,11 @@ func (a *api) sendOne(raw []byte) (sendRequest, error) {
 }
 
 func (a *api) push(r *http.Request) (any, error) {
-	info, m, err := target(a, r, a.sendOne)
+	info, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.sendOne(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +115,11 @@ func (a *api) push(r *http.Request) (any, error) {
 }
 
 func (a *api) pushBatch(r *http.Request) (any, error) {
-	var opts []inproq.SendOption
-	info, msgs, err := target(a, r, func(raw []byte) (msgs []sendRequest, err error) {
-		msgs, opts, err = a.batch(raw)
-		return msgs, err
-	})
+	info, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	msgs, opts, err := a.batch(raw)
 	if err != nil {
 		return nil, err
 	}

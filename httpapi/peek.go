@@ -40,7 +40,11 @@ type wirePeek struct {
 }
 
 func (a *api) peek(r *http.Request) (any, error) {
-	q, limit, err := target(a, r, peekRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := peekRequest(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +97,11 @@ type wirePurged struct {
 }
 
 func (a *api) purgeMessages(r *http.Request) (any, error) {
-	q, refs, err := target(a, r, refsRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := refsRequest(raw)
 	if err != nil {
 		return nil, err
 	}

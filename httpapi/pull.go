@@ -45,7 +45,11 @@ type wirePull struct {
 }
 
 func (a *api) pull(r *http.Request) (any, error) {
-	q, req, err := target(a, r, a.pullRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	req, err := a.pullRequest(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +140,11 @@ type wireAck struct {
 }
 
 func (a *api) ack(r *http.Request) (any, error) {
-	q, req, err := target(a, r, a.ackRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	req, err := a.ackRequest(raw)
 	if err != nil {
 		return nil, err
 	}

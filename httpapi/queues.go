@@ -201,7 +201,11 @@ func (a *api) updateQueue(r *http.Request) (any, error) {
 const defaultRetention = 4 * 24 * time.Hour
 
 func (a *api) changeQueue(r *http.Request, update func(*queueRequest) inproq.QueueUpdate) (any, error) {
-	q, req, err := target(a, r, a.queueRequest)
+	q, raw, err := a.target(r)
+	if err != nil {
+		return nil, err
+	}
+	req, err := a.queueRequest(raw)
 	if err != nil {
 		return nil, err
 	}

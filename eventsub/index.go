@@ -165,16 +165,18 @@ func (x *index) leads(from, to string) bool {
 			way = append(way, queue)
 		}
 	}
-	for i := 0; i < len(way); i++ {
-		if way[i] == to {
+	for len(way) > 0 {
+		queue := way[0]
+		way = way[1:]
+		if queue == to {
 			return true
 		}
-		next, dies := x.dead[way[i]]
+		next, dies := x.dead[queue]
 		if !dies {
 			continue // it is deleted there, which nobody is told of
 		}
 		step(next)
-		for _, s := range x.wantingLocked(died, map[string]string{argQueue: way[i]}) {
+		for _, s := range x.wantingLocked(died, map[string]string{argQueue: queue}) {
 			step(s.Queue)
 		}
 	}

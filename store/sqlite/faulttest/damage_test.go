@@ -83,7 +83,7 @@ func TestDamage(t *testing.T) {
 	content := sound(t)
 	assert.Empty(t, exercise(t, content))
 	seen := 0
-	for seed := range rounds(40) {
+	for seed := uint64(0); seed < rounds(40) || seen == 0 && seed < 1000; seed++ { // most bytes are those of bodies
 		chance := rand.New(rand.NewPCG(seed, 5))
 		damaged := bytes.Clone(content)
 		for range 1 + chance.IntN(8) {

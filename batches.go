@@ -99,8 +99,10 @@ func (p *PullConsumer[T]) next(ctx context.Context) (*PulledBatch[T], error) {
 	}
 	batch, err := p.lease(wctx, -1)
 	switch {
-	case err != nil && wctx.Err() != nil:
-		return nil, nil // interrupted; the caller looks why
+	case err != nil && (wctx.Err() != nil || p.over(ctx)):
+		// Interrupted; the caller looks why. A shutdown may close the store before the
+		// context hears of it.
+		return nil, nil
 	case err != nil:
 		return nil, err
 	case p.over(ctx) || !b.beginTurn():

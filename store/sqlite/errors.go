@@ -24,6 +24,16 @@ const (
 
 var errClosed = store.ErrClosed
 
+// errDamaged says of a table what SQLite has not noticed.
+var errDamaged error = damage{}
+
+type damage struct{}
+
+func (damage) Error() string { return "rows are not in their order" }
+
+// Code is what SQLite would call it.
+func (damage) Code() int { return codeCorrupt }
+
 // An engineError is what SQLite says, with what that means for a user of the store.
 type engineError struct {
 	code    int

@@ -133,15 +133,24 @@ func (p *picking) readOne(r *conn) error {
 // readFresh reads fresh messages.
 func (p *picking) readFresh(r *conn) error {
 	p.asked = min(p.fresh, int64(p.claim.Max-len(p.items)))
-	return r.query(p.q.sql().fresh, []driver.Value{p.from, p.to, p.asked}, func(row []driver.Value) bool {
-		p.add(r, row, place{seq: integer(row[0]), since: integer(row[1])})
+	damaged := false
+	err := r.query(p.q.sql().fresh, []driver.Value{p.from, p.to, p.asked}, func(row []driver.Value) bool {
+		seq := integer(row[0])
+		if damaged = seq < p.next; damaged {
+			return false // a table has no number twice
+		}
+		p.add(r, row, place{seq: seq, since: integer(row[1])})
 		if p.full {
 			return false
 		}
-		p.next, p.last = integer(row[0])+1, integer(row[1])
+		p.next, p.last = seq+1, integer(row[1])
 		p.passed++
 		return true
 	})
+	if err == nil && damaged {
+		err = explain(errDamaged)
+	}
+	return err
 }
 
 // add adds a message that was read, unless it is one too many.

@@ -149,3 +149,16 @@ func TestStatementsAreBounded(t *testing.T) {
 	}
 	assert.LessOrEqual(t, len(s.w.stmts), maxStmts)
 }
+
+func TestCountsThatAnotherProgramChanges(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queues.db")
+	s := newQ(t, path, "a", "b")
+	_, err := s.Enqueue(t.Context(), "q", []store.Message{{Body: []byte("c"), Delay: 1 << 50}})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	edit(t, path, "UPDATE inproq_counts SET messages = 0, bytes = 0")
+	s = at(t, path)
+	st := statsQ(t, s)
+	assert.Equal(t, []int64{3, 3, 1}, []int64{st.Messages, st.Bytes, st.Delayed})
+	leaseQ(t, s, 1<<50)
+}

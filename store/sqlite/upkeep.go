@@ -251,8 +251,20 @@ func (q *queue) load(c *conn) error {
 	if err != nil {
 		return err
 	}
+	messages, bytes := q.messages, q.bytes
+	if messages < delayed {
+		q.s.logger.Warn("the counts of a queue are wrong: another program has changed them", "file", q.s.path, "queue", q.name)
+		err := c.query(q.sql().count, nil, func(row []driver.Value) bool {
+			messages, bytes = integer(row[0]), integer(row[1])
+			return false
+		})
+		if err != nil {
+			return err
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.messages, q.bytes = messages, bytes
 	for b, n := range buckets {
 		q.waits.add(b, n)
 	}

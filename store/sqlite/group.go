@@ -192,9 +192,7 @@ func (c *change) cutLocked() {
 // finish brings memory up to date after the commit, and answers callers that need not
 // wait for the disk. It returns the ops of the others.
 func (g *group) finish() (unconfirmed []op) {
-	for _, c := range g.touched {
-		c.apply(g.now)
-	}
+	g.applyFigures()
 	for _, o := range g.ops {
 		if o.head().answer == nil {
 			o.apply(g)
@@ -221,9 +219,22 @@ func (g *group) finish() (unconfirmed []op) {
 	return unconfirmed
 }
 
+// applyFigures changes those of all queues at one moment: a message that was moved counts
+// in one of them. Nobody else holds two queues at once.
+func (g *group) applyFigures() {
+	for _, c := range g.touched {
+		c.q.mu.Lock()
+	}
+	for _, c := range g.touched {
+		c.apply(g.now)
+	}
+	for _, c := range g.touched {
+		c.q.mu.Unlock()
+	}
+}
+
+// apply brings a queue's figures up to date. The caller holds the queue's mu.
 func (c *change) apply(now int64) {
-	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
 	c.q.next, c.q.messages, c.q.bytes, c.q.seen = c.next, c.messages, c.bytes, c.seen
 	c.q.applying = true // what these messages are follows
 	if c.upkeep != nil {

@@ -104,7 +104,8 @@ func (q *queue) runOut(now int64) {
 	for len(q.leases) > 0 && q.leases[0].deadline <= now {
 		l := heap.Pop(&q.leases).(*lease)
 		for _, it := range l.items {
-			if it.lease == l && it.state == leased && it.extending == 0 {
+			// One that a group settles or extends just now stays leased until that is done.
+			if it.lease == l && it.state == leased && it.extending == 0 && !it.settling {
 				q.leased--
 				q.giveBack(it, now)
 			}

@@ -185,19 +185,27 @@ func (o *settle) undo() {
 		switch it := st.it; {
 		case it == nil:
 		case st.o.Verb == store.Extend:
-			if it.extending--; it.state == leased && it.lease.over() {
-				o.q.hold([]*item{it}, it.lease.deadline)
-			}
+			it.extending--
+			o.q.holdOn(it)
 		default:
 			it.settling = false
 			if it.state == ready && o.q.over == nil {
 				o.q.line(it) // it may have lost its place meanwhile
 			}
+			o.q.holdOn(it)
 		}
 	}
 }
 
 func (o *settle) abort() {}
+
+// holdOn gives a message back the lease that has run out while a group had it. The caller
+// holds mu.
+func (q *queue) holdOn(it *item) {
+	if it.state == leased && it.lease.over() && q.over == nil {
+		q.hold([]*item{it}, it.lease.deadline)
+	}
+}
 
 func (o *settle) apply(g *group) {
 	var released []step

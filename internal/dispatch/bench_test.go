@@ -36,7 +36,7 @@ func BenchmarkInvocation(b *testing.B) {
 			s := &tap{batch: make([]store.Delivery, 1)}
 			s.batch[0].Body = make([]byte, 64)
 			e := New(Config{
-				Store: s, Queue: "q", Handle: handlers[name], Logger: slog.New(slog.DiscardHandler), Counters: new(Counters),
+				Store: s, Queue: "q", Handle: handlers[name], Logger: slog.New(slog.DiscardHandler), Counters: new(Counters), Observer: nobody{},
 				Settings: Settings{BatchSize: 1, MaxConcurrency: 1, MaxDuration: 15 * time.Minute},
 			})
 			_ = e.Hold(context.Background())

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"crypto/rand"
 	"encoding/binary"
-	"time"
 
 	"github.com/inproq/inproq/store"
 )
@@ -175,6 +174,3 @@ func newToken() uint64 {
 		}
 	}
 }
-
-// deadline is when a lease that begins now ends.
-func deadline(now int64, visibility time.Duration) int64 { return after(now, visibility) }

@@ -161,7 +161,7 @@ func (o *leasing) apply(*group) {
 	}
 	now := q.s.now()
 	q.lastTake = now
-	q.hold(o.items, deadline(now, o.visibility))
+	q.hold(o.items, after(now, o.visibility))
 }
 
 func (o *leasing) undo() {}
